@@ -1,0 +1,36 @@
+# Coterie. `make test` is the one test command; `make help` lists the rest.
+#
+# One profile (release) and one build folder outside the checkout, kept between runs: RocksDB, which
+# joins later, takes 13 minutes to compile (docs/decisions/0002-one-profile.md).
+SHELL := /bin/bash
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/coterie/target
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help test proof lint fmt deny bench instructions fuzz prepare
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 20
+
+prepare:
+	@scripts/prepare
+
+test: prepare ## lint, then every test at its quick size; ends with passes and failures counted
+	@scripts/test
+
+proof: prepare ## every test, model and simulation at full size, for the figures in docs/performance.md
+	@COTERIE_PROOF=1 scripts/test
+
+lint: prepare ## formatting, clippy with warnings as errors, documentation links
+	@scripts/lint
+
+fmt: ## format the code
+	cargo fmt --all
+
+deny: ## licences, advisories, bans and sources by cargo-deny (needs the advisory database)
+	cargo deny check
+
+bench: prepare ## criterion timings of every crate
+	cargo bench --workspace --benches -- --noplot
+
+instructions: prepare ## instruction counts under valgrind, which a noisy machine cannot change
+	@scripts/instructions

@@ -1,0 +1,1 @@
+//! Key to owners, and how ownership moves.
