@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/coterie/target
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help test proof lint fmt deny bench instructions fuzz prepare
+.PHONY: help test proof lint fmt deny bench instructions prepare prepare-valgrind
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 20
@@ -30,7 +30,10 @@ deny: ## licences, advisories, bans and sources by cargo-deny (needs the advisor
 	cargo deny check
 
 bench: prepare ## criterion timings of every crate
-	cargo bench --workspace --benches -- --noplot
+	cargo bench --workspace --bench time
 
-instructions: prepare ## instruction counts under valgrind, which a noisy machine cannot change
-	@scripts/instructions
+instructions: prepare-valgrind ## instruction counts under valgrind, which a noisy machine cannot change
+	cargo bench --workspace --bench instructions
+
+prepare-valgrind: prepare
+	@scripts/prepare valgrind
