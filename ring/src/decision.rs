@@ -1,0 +1,1 @@
+//! The chain of decided layouts, one register per version.

@@ -1,0 +1,1 @@
+//! Moving a partition from its old owners to its new ones without a stale read.
