@@ -1,1 +1,46 @@
-//! Values that merge.
+//! Values that merge: what a key of Coterie holds, how replicas of it join, and what operations on it
+//! answer and change.
+//!
+//! Everything is a join. A key's state is a point in a join-semilattice ([`State`]); an operation
+//! evaluates to a reply and a [`Delta`]; a replica takes a delta in by [`join_delta`], some of another
+//! replica's cells by [`join_partial`], and nothing in any other way. This crate does no IO, asks no
+//! clock and draws no randomness: rows come in through [`Cells`] and go out as [`Changes`], time and
+//! randomness come in through [`Mint`].
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod address;
+mod cell;
+mod cells;
+mod context;
+pub mod decimal;
+mod delta;
+pub mod digest;
+mod dot;
+mod footprint;
+mod join;
+mod kind;
+mod mint;
+pub mod mutants;
+pub mod operation;
+mod partial;
+mod payload;
+mod root;
+mod stamp;
+mod state;
+pub mod tally;
+
+pub use address::{Address, AddressRange};
+pub use cell::Cell;
+pub use cells::{Cells, Direction};
+pub use context::Context;
+pub use delta::Delta;
+pub use dot::{Actor, Dot};
+pub use footprint::{Footprint, Need};
+pub use join::{Changes, Derived, adopt_context, join_delta, join_partial, sweep};
+pub use kind::{COUNTED_KINDS, Kind, Shown};
+pub use mint::{Actors, Mint};
+pub use partial::{FootprintMismatch, Partial};
+pub use payload::{Payload, Score};
+pub use root::{Counts, PendingDelete, Root};
+pub use stamp::{Clock, DRIFT_MILLIS_MAX, HybridTime, Stamp};
+pub use state::State;

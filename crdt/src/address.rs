@@ -1,0 +1,156 @@
+//! Addresses: where in a key a cell is.
+
+use bytes::Bytes;
+
+use crate::kind::Kind;
+
+/// Where in a key a cell is: its kind, then a path of bytes. Ordered as its row key is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// What the cell is part of.
+    pub kind: Kind,
+    /// Where within that; what it means is said at each [`Kind`].
+    pub path: Bytes,
+}
+
+impl Address {
+    /// The key's register.
+    pub const REGISTER: Address = Address { kind: Kind::Register, path: Bytes::new() };
+    /// The key's expiry.
+    pub const EXPIRY: Address = Address { kind: Kind::Expiry, path: Bytes::new() };
+
+    /// The cell of `kind` at `path`.
+    pub fn new(kind: Kind, path: impl Into<Bytes>) -> Self {
+        Address { kind, path: path.into() }
+    }
+
+    /// The cell of a map at `segments`: a hash field where there is one, nested where there are more.
+    ///
+    /// # Panics
+    /// If there is no segment.
+    pub fn map(segments: &[Bytes]) -> Self {
+        match segments {
+            [] => panic!("a map's cell has a path"),
+            [field] => Address::new(Kind::Field, field.clone()),
+            _ => Address::new(Kind::Nested, nested_path(segments)),
+        }
+    }
+}
+
+/// Cells of one kind whose paths lie between two bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// Of which kind.
+    pub kind: Kind,
+    /// The first path inside.
+    pub from: Bytes,
+    /// The first path after it, or `None` for the end of the kind.
+    pub to: Option<Bytes>,
+}
+
+impl AddressRange {
+    /// All cells of `kind`.
+    pub fn all(kind: Kind) -> Self {
+        AddressRange { kind, from: Bytes::new(), to: None }
+    }
+
+    /// The cells of `kind` whose paths start with `prefix`.
+    pub fn prefix(kind: Kind, prefix: Bytes) -> Self {
+        let to = successor(&prefix);
+        AddressRange { kind, from: prefix, to }
+    }
+
+    /// The cells of a map strictly under `segments`.
+    pub fn under(segments: &[Bytes]) -> Self {
+        AddressRange::prefix(Kind::Nested, nested_path(segments))
+    }
+
+    /// Whether `address` is inside.
+    pub fn contains(&self, address: &Address) -> bool {
+        address.kind == self.kind
+            && address.path >= self.from
+            && self.to.as_ref().is_none_or(|to| address.path < *to)
+    }
+}
+
+/// The least byte string greater than all that start with `prefix`; `None` where there is none.
+fn successor(prefix: &[u8]) -> Option<Bytes> {
+    let kept = prefix.iter().rposition(|&byte| byte != 0xff)?;
+    let mut to = prefix[..=kept].to_vec();
+    to[kept] += 1;
+    Some(to.into())
+}
+
+/// The path of a nested map's cell: each segment with 0x00 doubled into 0x00 0xFF, then 0x00 0x01.
+///
+/// Order of paths is order of segments, and a path under another starts with it, so a submap is one
+/// contiguous range.
+pub fn nested_path(segments: &[Bytes]) -> Bytes {
+    let mut path = Vec::with_capacity(segments.iter().map(|s| s.len() + 2).sum());
+    for segment in segments {
+        for &byte in segment {
+            path.push(byte);
+            if byte == 0 {
+                path.push(0xff);
+            }
+        }
+        path.extend([0, 1]);
+    }
+    path.into()
+}
+
+/// The segments of a [`nested_path`], or `None` where the bytes are none.
+pub fn nested_segments(path: &[u8]) -> Option<Vec<Bytes>> {
+    let mut segments = Vec::new();
+    let mut segment = Vec::new();
+    let mut rest = path.iter();
+    while let Some(&byte) = rest.next() {
+        match (byte, if byte == 0 { Some(*rest.next()?) } else { None }) {
+            (0, Some(1)) => segments.push(Bytes::from(std::mem::take(&mut segment))),
+            (0, Some(0xff)) => segment.push(0),
+            (0, _) => return None,
+            (byte, _) => segment.push(byte),
+        }
+    }
+    segment.is_empty().then_some(segments)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn segments() -> impl Strategy<Value = Vec<Bytes>> {
+        let byte = prop_oneof![Just(0u8), Just(1), Just(0xff), any::<u8>()];
+        let segment = prop::collection::vec(byte, 0..4).prop_map(Bytes::from);
+        prop::collection::vec(segment, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn paths_keep_the_order_of_segments_and_come_back(a in segments(), b in segments()) {
+            let (left, right) = (nested_path(&a), nested_path(&b));
+            prop_assert_eq!(left.cmp(&right), a.cmp(&b));
+            prop_assert_eq!(right.starts_with(&left), b.starts_with(&a));
+            prop_assert_eq!(nested_segments(&left), Some(a));
+        }
+
+        #[test]
+        fn a_prefix_range_holds_just_what_starts_with_it(
+            prefix in prop::collection::vec(prop_oneof![Just(0xffu8), Just(0u8)], 0..4),
+            path in prop::collection::vec(prop_oneof![Just(0xffu8), Just(0u8)], 0..6),
+        ) {
+            let range = AddressRange::prefix(Kind::Member, prefix.clone().into());
+            let inside = range.contains(&Address::new(Kind::Member, path.clone()));
+            prop_assert_eq!(inside, path.starts_with(&prefix));
+        }
+
+        #[test]
+        fn any_bytes_are_segments_or_refused(path in prop::collection::vec(0u8..3, 0..12)) {
+            if let Some(segments) = nested_segments(&path) {
+                prop_assert_eq!(nested_path(&segments), path);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! All that a key holds, as a reader sees it: what `COPY` and `RENAME` carry to another key.
+
+use bytes::Bytes;
+
+use crate::address::{Address, AddressRange};
+use crate::cells::{Cells, Direction};
+use crate::kind::{COUNTED_KINDS, Kind};
+use crate::operation::OpError;
+use crate::operation::draft::Draft;
+use crate::operation::string::{Expire, assign, set_expiry, value_of};
+use crate::payload::{Payload, Score};
+
+/// All that a key holds of its visible type, and when it expires. History is not in it: what it is
+/// stored as starts afresh.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// Cells with what they read as.
+    pub cells: Vec<(Address, Item)>,
+    /// When the key expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
+}
+
+/// What one cell reads as.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// It is there: a member, an enabled flag.
+    Present,
+    /// A string, field or list element.
+    Value(Bytes),
+    /// A sorted set member's score.
+    Score(Score),
+    /// A HyperLogLog register's rank.
+    Rank(u8),
+}
+
+impl Contents {
+    pub(super) fn addresses(&self) -> impl Iterator<Item = Address> {
+        let outside = self.cells.iter().filter(|(address, _)| !address.kind.lives_in_root());
+        outside.map(|(address, _)| address.clone())
+    }
+
+    /// `None` where the key is not there.
+    pub(super) fn read<C: Cells>(
+        draft: &Draft<'_, '_, C>,
+    ) -> Result<Option<Box<Contents>>, OpError> {
+        let shown = draft.shown()?;
+        let mut cells = Vec::new();
+        if let Some(value) = value_of(&draft.cell(&Address::REGISTER)) {
+            cells.push((Address::REGISTER, Item::Value(value)));
+        } else {
+            for kind in COUNTED_KINDS.into_iter().filter(|kind| kind.shown_as() == shown) {
+                let range = AddressRange::all(kind);
+                let live = draft.scan(&range, Direction::Forward);
+                cells.extend(live.filter_map(|(address, cell)| {
+                    let item = match kind {
+                        Kind::Scored => Item::Score(cell.score()?),
+                        Kind::Sketch => Item::Rank(cell.rank()),
+                        Kind::Field | Kind::Nested | Kind::Element => Item::Value(value_of(&cell)?),
+                        Kind::Register
+                        | Kind::Member
+                        | Kind::GuardedMember
+                        | Kind::GrowOnlyMember
+                        | Kind::EnableFlag
+                        | Kind::DisableFlag
+                        | Kind::Expiry => Item::Present,
+                    };
+                    Some((address.clone(), item))
+                }));
+            }
+        }
+        let deadline = draft.deadline();
+        Ok((!cells.is_empty()).then(|| Box::new(Contents { cells, deadline })))
+    }
+
+    pub(super) fn write<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<(), OpError> {
+        for (address, item) in &self.cells {
+            if let (Kind::Register, Item::Value(value)) = (address.kind, item) {
+                assign(draft, value.clone())?;
+                continue;
+            }
+            draft.put(address.clone(), |time| match item {
+                Item::Present => Payload::Present,
+                Item::Value(value) => Payload::Value(time, value.clone()),
+                Item::Score(score) => Payload::Score(time, *score),
+                Item::Rank(rank) => Payload::Rank(*rank),
+            })?;
+        }
+        self.deadline.map_or(Ok(()), |deadline| set_expiry(draft, Expire::At(deadline)))
+    }
+}

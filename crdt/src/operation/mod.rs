@@ -1,0 +1,107 @@
+//! Operations: what clients ask of one key.
+//!
+//! An operation is pure and generic over where the cells come from. [`Operation::footprint`] says which
+//! rows it has to see; [`Operation::evaluate`] gives its reply and the delta it makes. Concurrency aside,
+//! each answers as the Redis command of its name does.
+
+mod contents;
+mod draft;
+mod error;
+mod key;
+mod limits;
+mod reply;
+mod set;
+mod string;
+
+pub use contents::{Contents, Item};
+pub use draft::DELETED_TALLIES_MAX;
+pub use error::OpError;
+pub use key::{Condition, KeyOperation};
+pub use limits::Limits;
+pub use reply::Reply;
+pub use set::{SetKind, SetOperation, SetVerb};
+pub use string::{Expire, SetCondition, StringOperation};
+
+use crate::cells::Cells;
+use crate::delta::Delta;
+use crate::footprint::Footprint;
+use crate::mint::Mint;
+use draft::Draft;
+
+/// One operation on one key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// On the key, whatever its type.
+    Key(KeyOperation),
+    /// On a string: register, counter, numeric register.
+    String(StringOperation),
+    /// On a set.
+    Set(SetOperation),
+}
+
+impl Operation {
+    /// The rows that it has to see.
+    pub fn footprint(&self) -> Footprint {
+        match self {
+            Operation::Key(operation) => operation.footprint(),
+            Operation::String(operation) => operation.footprint(),
+            Operation::Set(operation) => operation.footprint(),
+        }
+    }
+
+    /// Whether it can change the key.
+    pub fn writes(&self) -> bool {
+        match self {
+            Operation::Key(operation) => operation.writes(),
+            Operation::String(operation) => operation.writes(),
+            Operation::Set(operation) => operation.writes(),
+        }
+    }
+
+    /// Whether what it changes depends on what it observes: it removes or assigns, or its reply tells
+    /// what it found. Above level ONE such an operation is evaluated on R owners' states joined.
+    pub fn observes(&self) -> bool {
+        match self {
+            Operation::Key(_) => true,
+            Operation::String(operation) => operation.observes(),
+            Operation::Set(operation) => operation.observes(),
+        }
+    }
+
+    /// What it answers, and what it changes.
+    ///
+    /// `cells` must show at least the [footprint](Operation::footprint), and `mint` must be for the
+    /// context of `cells` ([`Actors::next_dot`](crate::Actors::next_dot)).
+    ///
+    /// # Errors
+    /// [`OpError`]; the operation then changes nothing.
+    pub fn evaluate(
+        &self,
+        cells: &impl Cells,
+        mint: &mut Mint<'_>,
+    ) -> Result<(Reply, Delta), OpError> {
+        let mut draft = Draft::new(cells, mint);
+        let reply = self.apply(&mut draft)?;
+        Ok((reply, draft.finish()))
+    }
+
+    fn apply<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<Reply, OpError> {
+        match self {
+            Operation::Key(operation) => operation.apply(draft),
+            Operation::String(operation) => operation.apply(draft),
+            Operation::Set(operation) => operation.apply(draft),
+        }
+    }
+}
+
+/// What several operations on one key answer, each seeing those before it, and the one delta that they
+/// make. One that fails changes nothing and does not keep the others from being applied.
+pub fn evaluate_all(
+    operations: &[Operation],
+    cells: &impl Cells,
+    mint: &mut Mint<'_>,
+) -> (Vec<Result<Reply, OpError>>, Delta) {
+    let mut draft = Draft::new(cells, mint);
+    let replies = operations.iter().map(|operation| operation.apply(&mut draft)).collect();
+    (replies, draft.finish())
+}

@@ -1,0 +1,376 @@
+//! Strings: registers, counters and what is both.
+
+use bytes::Bytes;
+
+use crate::address::Address;
+use crate::cell::Cell;
+use crate::cells::Cells;
+use crate::context::Context;
+use crate::decimal::{Decimal, ParseDecimalError};
+use crate::footprint::Footprint;
+use crate::kind::{COUNTED_KINDS, Shown};
+use crate::operation::draft::Draft;
+use crate::operation::{OpError, Reply};
+use crate::payload::Payload;
+
+/// An operation on a string.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StringOperation {
+    /// `GET`
+    Get,
+    /// `GETRANGE`: bytes from one index to another, both inclusive; negative ones count from the end.
+    GetRange {
+        /// First index.
+        start: i64,
+        /// Last index.
+        end: i64,
+    },
+    /// `STRLEN`, in bytes.
+    Length,
+    /// `SET`, `SETNX`, `GETSET` and their like.
+    Set {
+        /// What to assign.
+        value: Bytes,
+        /// Whether to, given what is there.
+        condition: SetCondition,
+        /// Whether to answer what was there before.
+        get: bool,
+        /// What becomes of the key's expiry.
+        expire: Expire,
+    },
+    /// `GETDEL`
+    GetDelete,
+    /// `GETEX`
+    GetExpire(Expire),
+    /// `APPEND`: the length after it.
+    Append(Bytes),
+    /// `SETRANGE`: the length after it.
+    SetRange {
+        /// Where to write; zeros fill what lies before.
+        offset: i64,
+        /// What to write there.
+        value: Bytes,
+    },
+    /// `INCRBY` and its like: the sum.
+    IncrementBy(i64),
+    /// `INCRBYFLOAT`: the sum. The increment is in text, as clients send it.
+    IncrementByFloat(Bytes),
+    /// All concurrent values, oldest first, with the context to replace them by.
+    GetSiblings,
+    /// Replaces the values in a context, as read by `GetSiblings`; the others stay as siblings.
+    PutSibling {
+        /// What to assign.
+        value: Bytes,
+        /// Which dots it replaces, where they are live.
+        replaces: Context,
+    },
+}
+
+/// When a `SET` assigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetCondition {
+    /// Always.
+    Always,
+    /// `NX`: if the key is not there.
+    IfAbsent,
+    /// `XX`: if the key is there.
+    IfPresent,
+}
+
+/// What becomes of a key's expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expire {
+    /// It stays as it is: `KEEPTTL`.
+    Keep,
+    /// The key never expires: a plain `SET`, `PERSIST`.
+    Never,
+    /// At this time, in milliseconds since 1970.
+    At(u64),
+}
+
+impl StringOperation {
+    pub(super) fn footprint(&self) -> Footprint {
+        match self {
+            // It deletes what other types are under the key.
+            StringOperation::Set { .. } => Footprint::tallied(),
+            StringOperation::Get
+            | StringOperation::GetRange { .. }
+            | StringOperation::Length
+            | StringOperation::GetDelete
+            | StringOperation::GetExpire(_)
+            | StringOperation::Append(_)
+            | StringOperation::SetRange { .. }
+            | StringOperation::IncrementBy(_)
+            | StringOperation::IncrementByFloat(_)
+            | StringOperation::GetSiblings
+            | StringOperation::PutSibling { .. } => Footprint::root(),
+        }
+    }
+
+    pub(super) fn writes(&self) -> bool {
+        !matches!(
+            self,
+            StringOperation::Get
+                | StringOperation::GetRange { .. }
+                | StringOperation::Length
+                | StringOperation::GetSiblings
+        )
+    }
+
+    pub(super) fn observes(&self) -> bool {
+        !matches!(self, StringOperation::IncrementBy(_) | StringOperation::IncrementByFloat(_))
+    }
+
+    pub(super) fn apply<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<Reply, OpError> {
+        if !matches!(self, StringOperation::Set { .. }) {
+            draft.expect(Shown::String)?;
+        }
+        let register = Address::REGISTER;
+        let value = value_of(&draft.cell(&register));
+        match self {
+            StringOperation::Get => Ok(Reply::value(value)),
+            StringOperation::GetRange { start, end } => {
+                let value = value.unwrap_or_default();
+                Ok(Reply::Value(value.slice(clamp(value.len(), *start, *end))))
+            }
+            StringOperation::Length => Ok(Reply::count(value.map_or(0, |value| value.len()))),
+            StringOperation::GetDelete => {
+                if value.is_some() {
+                    draft.remove(register)?;
+                }
+                Ok(Reply::value(value))
+            }
+            StringOperation::GetExpire(expire) => {
+                if value.is_some() {
+                    set_expiry(draft, *expire)?;
+                }
+                Ok(Reply::value(value))
+            }
+            StringOperation::Append(tail) => {
+                let mut whole = value.map_or_else(Vec::new, Vec::from);
+                draft.limits().value(whole.len().saturating_add(tail.len()))?;
+                whole.extend_from_slice(tail);
+                let length = Reply::count(whole.len());
+                assign(draft, whole.into())?;
+                Ok(length)
+            }
+            StringOperation::SetRange { offset, value: part } => {
+                let offset =
+                    usize::try_from(*offset).map_err(|_negative| OpError::OffsetOutOfRange)?;
+                let mut whole = value.map_or_else(Vec::new, Vec::from);
+                if part.is_empty() {
+                    return Ok(Reply::count(whole.len()));
+                }
+                let end = offset.saturating_add(part.len());
+                draft.limits().value(whole.len().max(end))?;
+                whole.resize(whole.len().max(end), 0);
+                whole[offset..end].copy_from_slice(part);
+                let length = Reply::count(whole.len());
+                assign(draft, whole.into())?;
+                Ok(length)
+            }
+            StringOperation::IncrementBy(by) => {
+                let sum = increment(draft, register, value, *by, OpError::NotInteger)?;
+                Ok(Reply::Integer(sum))
+            }
+            StringOperation::IncrementByFloat(by) => {
+                let sum = increment_float(draft, register, value, by, OpError::NotFloat)?;
+                Ok(Reply::Value(sum))
+            }
+            StringOperation::GetSiblings => {
+                let cell = draft.cell(&register);
+                let context = cell.dots().iter().map(|(dot, _)| *dot).collect();
+                Ok(Reply::Siblings(siblings_of(&cell), context))
+            }
+            StringOperation::PutSibling { value, replaces } => {
+                draft.limits().value(value.len())?;
+                let siblings_max = draft.limits().siblings_max;
+                let kept = draft
+                    .cell(&register)
+                    .dots()
+                    .iter()
+                    .filter(|(d, _)| !replaces.contains(*d))
+                    .count();
+                if kept >= siblings_max {
+                    return Err(OpError::TooManySiblings { siblings: kept });
+                }
+                if kept == 0 {
+                    draft.reset(register.clone())?;
+                }
+                let value = value.clone();
+                draft.put_over(
+                    register,
+                    |dot, _| replaces.contains(dot),
+                    |time| Payload::Value(time, value),
+                )?;
+                Ok(Reply::Done)
+            }
+            StringOperation::Set { value, condition, get, expire } => {
+                set(draft, value, *condition, *get, *expire)
+            }
+        }
+    }
+}
+
+fn set<C: Cells>(
+    draft: &mut Draft<'_, '_, C>,
+    value: &Bytes,
+    condition: SetCondition,
+    get: bool,
+    expire: Expire,
+) -> Result<Reply, OpError> {
+    draft.limits().value(value.len())?;
+    if get {
+        draft.expect(Shown::String)?;
+    }
+    let before = value_of(&draft.cell(&Address::REGISTER));
+    let holds = match condition {
+        SetCondition::Always => true,
+        SetCondition::IfAbsent => !draft.exists()?,
+        SetCondition::IfPresent => draft.exists()?,
+    };
+    if holds {
+        let mut expire = expire;
+        if COUNTED_KINDS.into_iter().any(|kind| draft.may_be_live(kind)) {
+            // The deletion takes the expiry along.
+            expire = match (expire, draft.deadline()) {
+                (Expire::Keep, Some(deadline)) => Expire::At(deadline),
+                (expire, _) => expire,
+            };
+            draft.delete_whole()?;
+        }
+        assign(draft, value.clone())?;
+        set_expiry(draft, expire)?;
+    }
+    Ok(match (get, holds) {
+        (true, _) => Reply::value(before),
+        (false, true) => Reply::Done,
+        (false, false) => Reply::Nothing,
+    })
+}
+
+/// Assigns to the register, taking back what was added to the old value.
+pub(super) fn assign<C: Cells>(draft: &mut Draft<'_, '_, C>, value: Bytes) -> Result<(), OpError> {
+    draft.reset(Address::REGISTER)?;
+    draft.put(Address::REGISTER, |time| Payload::Value(time, value))
+}
+
+pub(super) fn set_expiry<C: Cells>(
+    draft: &mut Draft<'_, '_, C>,
+    expire: Expire,
+) -> Result<(), OpError> {
+    match expire {
+        Expire::Keep => Ok(()),
+        Expire::Never if draft.cell(&Address::EXPIRY).dots().is_empty() => Ok(()),
+        Expire::Never => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, None)),
+        Expire::At(at) => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, Some(at))),
+    }
+}
+
+/// What a register or field reads as: the winning assignment plus what was added to it since.
+///
+/// Increments concurrent with the assignment of something that is no number are not shown.
+pub(super) fn value_of(cell: &Cell) -> Option<Bytes> {
+    if cell.dots().is_empty() {
+        return None;
+    }
+    let assigned = cell.assigned();
+    let sum = cell.decimal_sum();
+    let added = cell.dots().iter().any(|(_, payload)| *payload == Payload::Present);
+    match assigned {
+        Some(value) if !added && sum == Decimal::ZERO => Some(value.clone()),
+        Some(value) => {
+            let total = Decimal::parse(value).ok().and_then(|base| base.checked_add(sum));
+            Some(total.map_or_else(|| value.clone(), |total| total.to_string().into()))
+        }
+        None => Some(sum.to_string().into()),
+    }
+}
+
+/// All concurrent values, oldest first. What was added belongs to each that is a number.
+fn siblings_of(cell: &Cell) -> Vec<Bytes> {
+    let mut values: Vec<_> = cell
+        .dots()
+        .iter()
+        .filter_map(|(dot, payload)| match payload {
+            Payload::Value(time, value) => Some((*time, *dot, value)),
+            Payload::Present
+            | Payload::Removed
+            | Payload::Score(..)
+            | Payload::Rank(_)
+            | Payload::Deadline(..) => None,
+        })
+        .collect();
+    values.sort();
+    if values.is_empty() {
+        return value_of(cell).into_iter().collect();
+    }
+    let sum = cell.decimal_sum();
+    let read = |value: &Bytes| match Decimal::parse(value).ok().and_then(|b| b.checked_add(sum)) {
+        Some(total) if sum != Decimal::ZERO => Bytes::from(total.to_string()),
+        Some(_) | None => value.clone(),
+    };
+    values.into_iter().map(|(_, _, value)| read(value)).collect()
+}
+
+/// Adds an integer to a cell that reads as `value`, and answers the sum.
+pub(super) fn increment<C: Cells>(
+    draft: &mut Draft<'_, '_, C>,
+    address: Address,
+    value: Option<Bytes>,
+    by: i64,
+    not_integer: OpError,
+) -> Result<i64, OpError> {
+    let before = match value {
+        Some(value) => parse_integer(&value).ok_or(not_integer)?,
+        None => 0,
+    };
+    let sum = before.checked_add(by).ok_or(OpError::Overflow)?;
+    let added = draft.add_decimal(address, Decimal::from_integer(by))?;
+    added.map(|()| sum).ok_or(OpError::Overflow)
+}
+
+/// Adds a number in text to a cell that reads as `value`, and answers the sum as Redis prints it.
+pub(super) fn increment_float<C: Cells>(
+    draft: &mut Draft<'_, '_, C>,
+    address: Address,
+    value: Option<Bytes>,
+    by: &[u8],
+    value_not_float: OpError,
+) -> Result<Bytes, OpError> {
+    let by = parse_decimal(by, OpError::NotFloat)?;
+    let before = match value {
+        Some(value) => parse_decimal(&value, value_not_float)?,
+        None => Decimal::ZERO,
+    };
+    let sum = before.checked_add(by).ok_or(OpError::OutOfDecimals)?;
+    let added = draft.add_decimal(address, by)?;
+    added.map(|()| sum.to_string().into()).ok_or(OpError::OutOfDecimals)
+}
+
+fn parse_decimal(text: &[u8], malformed: OpError) -> Result<Decimal, OpError> {
+    Decimal::parse(text).map_err(|error| match error {
+        ParseDecimalError::Malformed => malformed,
+        ParseDecimalError::Range => OpError::OutOfDecimals,
+    })
+}
+
+/// An integer as Redis accepts one in a value: no sign but −, no leading zeros, no spaces.
+fn parse_integer(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let canonical =
+        text == b"0" || digits.first().is_some_and(|first| (b'1'..=b'9').contains(first));
+    canonical.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
+}
+
+/// Redis's inclusive, possibly negative index pair as a range within `length`.
+pub(super) fn clamp(length: usize, start: i64, end: i64) -> std::ops::Range<usize> {
+    let from_end = |index: i64| {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        usize::try_from(if index < 0 { index.saturating_add(length).max(-1) } else { index })
+    };
+    // An end before the first byte leaves nothing; a start before it means the first byte.
+    let start = from_end(start).unwrap_or(0);
+    let end = from_end(end).map_or(0, |end| end.saturating_add(1)).min(length);
+    start.min(end)..end
+}

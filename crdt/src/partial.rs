@@ -1,0 +1,229 @@
+//! Partial states: some of a replica's cells, with that replica's whole context.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeBounds};
+
+use bytes::Bytes;
+
+use crate::address::{Address, AddressRange};
+use crate::cell::Cell;
+use crate::cells::{Cells, Direction, bounds, logical};
+use crate::context::Context;
+use crate::footprint::Footprint;
+use crate::kind::Kind;
+use crate::payload::Score;
+use crate::root::Root;
+
+/// Some of a replica's cells with its whole context: another type than a
+/// [`Delta`](crate::delta::Delta), whose context is exact.
+///
+/// Those of several replicas over one footprint join into what that footprint would show of the joined
+/// replicas, and an operation evaluates on it as on those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// Context and resident cells; counts are upper bounds unless `exact`. Nothing pending.
+    root: Root,
+    /// Single cells covered, whether there or not, and those present in a covered range.
+    cells: BTreeMap<Address, Cell>,
+    /// Ranges covered entirely.
+    ranges: Vec<AddressRange>,
+    /// Tallies of cells that are not covered, for a whole-key delete.
+    tallies: BTreeMap<Address, Cell>,
+    /// Whether the counts are those of the very replica the cells came from.
+    exact: bool,
+}
+
+/// Two partial states do not cover the same cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("partial states of different footprints cannot be joined; nothing was changed")]
+pub struct FootprintMismatch;
+
+impl Partial {
+    /// What a replica has under `footprint`. Needs of derived order or counts add nothing: they are
+    /// not evaluated on partial states.
+    pub fn extract(cells: &impl Cells, footprint: &Footprint) -> Self {
+        let mut root = cells.root().cloned().unwrap_or_default();
+        let mut covered = BTreeMap::new();
+        let outside = footprint.cells.iter().filter(|address| !address.kind.lives_in_root());
+        for address in outside {
+            let cell = cells.cell(address).map(|cell| logical(&root, cell).into_owned());
+            covered.insert(address.clone(), cell.unwrap_or_default());
+        }
+        for range in &footprint.ranges {
+            for (address, cell) in cells.scan(range, Direction::Forward) {
+                let cell = logical(&root, cell);
+                if !cell.is_empty() {
+                    covered.insert(address.clone(), cell.into_owned());
+                }
+            }
+        }
+        let mut tallies = BTreeMap::new();
+        if footprint.tallied {
+            for address in cells.tallied() {
+                let mut cell = cells.cell(address).cloned().unwrap_or_default();
+                cell.retain(|_, _| false);
+                tallies.insert(address.clone(), cell);
+            }
+        }
+        let exact = cells.is_exact() && !root.is_counting();
+        root.pending = None;
+        Partial { root, cells: covered, ranges: footprint.ranges.to_vec(), tallies, exact }
+    }
+
+    /// From parts that may come from elsewhere: `None` unless every live dot is in the context, every
+    /// cell lives outside the root, and nothing is pending.
+    pub fn from_parts(
+        root: Root,
+        cells: BTreeMap<Address, Cell>,
+        ranges: Vec<AddressRange>,
+        tallies: BTreeMap<Address, Cell>,
+        exact: bool,
+    ) -> Option<Self> {
+        let outside = |(address, _): (&Address, &Cell)| !address.kind.lives_in_root();
+        let seen = |cell: &Cell| cell.dots().iter().all(|(dot, _)| root.context.contains(*dot));
+        let sound = cells.iter().chain(&tallies).all(outside)
+            && cells.values().chain([&root.register, &root.expiry]).all(seen)
+            && tallies.values().all(|cell| cell.dots().is_empty())
+            && root.pending.is_none();
+        sound.then_some(Partial { root, cells, ranges, tallies, exact })
+    }
+
+    /// All that the replica had seen of the key.
+    pub fn context(&self) -> &Context {
+        &self.root.context
+    }
+
+    /// The cells carried, sorted; of single ones that were asked for also the empty.
+    pub fn cells(&self) -> &BTreeMap<Address, Cell> {
+        &self.cells
+    }
+
+    /// The ranges covered entirely.
+    pub fn ranges(&self) -> &[AddressRange] {
+        &self.ranges
+    }
+
+    /// Tallies of cells that are not covered.
+    pub fn tallies(&self) -> &BTreeMap<Address, Cell> {
+        &self.tallies
+    }
+
+    /// Joins what another replica has under the same footprint.
+    ///
+    /// # Errors
+    /// [`FootprintMismatch`]; nothing is changed then.
+    pub fn join(&mut self, other: &Partial) -> Result<(), FootprintMismatch> {
+        let missing = |from: &Partial, to: &Partial| {
+            from.cells.keys().any(|address| {
+                !to.cells.contains_key(address) && !to.ranges.iter().any(|r| r.contains(address))
+            })
+        };
+        if self.ranges != other.ranges || missing(self, other) || missing(other, self) {
+            return Err(FootprintMismatch);
+        }
+        // Equal contexts and sums mean equal rows, and then the counts are those of both.
+        self.exact &= other.exact
+            && self.root.context == other.root.context
+            && self.root.dots_sum == other.root.dots_sum
+            && self.root.tallies_sum == other.root.tallies_sum
+            && self.root.counts == other.root.counts;
+        let (mine, theirs) = (&self.root.context, &other.root.context);
+        let nothing = Cell::new();
+        for (address, cell) in &mut self.cells {
+            cell.join(mine, other.cells.get(address).unwrap_or(&nothing), theirs);
+        }
+        for (address, cell) in &other.cells {
+            if !self.cells.contains_key(address) {
+                let mut joined = Cell::new();
+                joined.join(mine, cell, theirs);
+                self.cells.insert(address.clone(), joined);
+            }
+        }
+        for (address, theirs) in &other.tallies {
+            let cell = self.tallies.entry(address.clone()).or_default();
+            for (share, tally) in theirs.tallies() {
+                cell.join_tally(*share, tally);
+            }
+        }
+        let context = std::mem::take(&mut self.root.context);
+        self.root.register.join(&context, &other.root.register, theirs);
+        self.root.expiry.join(&context, &other.root.expiry, theirs);
+        self.root.context = context;
+        self.root.context.join(theirs);
+        self.root.counts.raise(&other.root.counts);
+        Ok(())
+    }
+
+    /// Every cell that this state speaks for and that it or `mine` has, resident ones included.
+    pub(crate) fn covered(&self, mine: &impl Cells) -> Vec<(Address, Cell)> {
+        let mut addresses: BTreeSet<Address> = self.cells.keys().cloned().collect();
+        for range in &self.ranges {
+            let inside = mine.scan(range, Direction::Forward);
+            addresses.extend(inside.map(|(address, _)| address.clone()));
+        }
+        let resident = [
+            (Address::REGISTER, self.root.register.clone()),
+            (Address::EXPIRY, self.root.expiry.clone()),
+        ];
+        let outside = addresses.into_iter().map(|address| {
+            let cell = self.cells.get(&address).cloned().unwrap_or_default();
+            (address, cell)
+        });
+        resident.into_iter().chain(outside).collect()
+    }
+}
+
+impl Cells for Partial {
+    fn root(&self) -> Option<&Root> {
+        Some(&self.root)
+    }
+
+    fn cell(&self, address: &Address) -> Option<&Cell> {
+        self.cells.get(address).or_else(|| self.tallies.get(address))
+    }
+
+    fn scan(
+        &self,
+        range: &AddressRange,
+        direction: Direction,
+    ) -> impl Iterator<Item = (&Address, &Cell)> {
+        walk(self.cells.range(bounds(range)), direction)
+    }
+
+    fn by_score(
+        &self,
+        scores: (Bound<Score>, Bound<Score>),
+        direction: Direction,
+    ) -> impl Iterator<Item = (Score, &Bytes)> {
+        let members = self.cells.iter().filter(|(address, _)| address.kind == Kind::Scored);
+        let mut members: Vec<_> = members
+            .filter_map(|(address, cell)| Some((cell.score()?, &address.path)))
+            .filter(|(score, _)| scores.contains(score))
+            .collect();
+        members.sort();
+        walk(members.into_iter(), direction)
+    }
+
+    fn tallied(&self) -> impl Iterator<Item = &Address> {
+        let covered = self.cells.iter().filter(|(_, cell)| cell.has_standing_tallies());
+        let covered = covered.map(|(address, _)| address);
+        let all: BTreeSet<&Address> = covered.chain(self.tallies.keys()).collect();
+        all.into_iter()
+    }
+
+    fn is_exact(&self) -> bool {
+        self.exact
+    }
+}
+
+/// An iterator, or the same one from its end.
+pub(crate) fn walk<I: DoubleEndedIterator>(
+    iterator: I,
+    direction: Direction,
+) -> impl Iterator<Item = I::Item> {
+    let (forward, backward) = match direction {
+        Direction::Forward => (Some(iterator), None),
+        Direction::Backward => (None, Some(iterator.rev())),
+    };
+    forward.into_iter().flatten().chain(backward.into_iter().flatten())
+}

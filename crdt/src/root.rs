@@ -1,0 +1,142 @@
+//! Roots: what a key keeps beside its cells.
+
+use crate::cell::Cell;
+use crate::context::Context;
+use crate::kind::{COUNTED_KINDS, Kind};
+
+/// A key's root: one row, read and written with every operation on the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Root {
+    /// Every dot that this replica has seen of the key. Holds every live dot.
+    pub context: Context,
+    /// The cell of [`Kind::Register`].
+    pub register: Cell,
+    /// The cell of [`Kind::Expiry`].
+    pub expiry: Cell,
+    /// How many cells of each kind are live, and how many have standing tallies.
+    pub counts: Counts,
+    /// Sum mod 2^128 of the digests of the live dots in all rows but this one.
+    pub dots_sum: u128,
+    /// Sum mod 2^128 of the digests of the tallies in all rows but this one.
+    pub tallies_sum: u128,
+    /// A deletion of the whole key whose rows are not swept yet.
+    pub pending: Option<Box<PendingDelete>>,
+}
+
+/// How many cells of each kind a client sees. Register and expiry, which are at hand, are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    live: [u64; COUNTED_KINDS.len()],
+    /// Cells outside the root, live or not, with tallies that a delete would have to take back.
+    pub tallied: u64,
+    /// Cells outside the root that are stored, live or not: 0 means that there is nothing to sweep.
+    pub rows: u64,
+}
+
+/// A deletion of the whole key that reads apply and a job sweeps.
+///
+/// Dots of both contexts are dead wherever they are still stored. The root's sums and counts leave the
+/// `settled` ones out already; those of `counting` only once the sweep has passed their rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingDelete {
+    /// Dead, and left out of sums and counts.
+    pub settled: Context,
+    /// Dead, but in sums and counts until swept.
+    pub counting: Context,
+    /// The sweep goes on after this address; `None` before its first row.
+    pub cursor: Option<crate::address::Address>,
+}
+
+impl Root {
+    /// Whether sums and counts wait for a sweep: until then, neither says what a reader would see.
+    pub fn is_counting(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !pending.counting.is_empty())
+    }
+
+    /// The cell of `kind`.
+    ///
+    /// # Panics
+    /// If the kind does not [live in the root](Kind::lives_in_root).
+    pub fn resident(&self, kind: Kind) -> &Cell {
+        assert!(kind.lives_in_root(), "{kind:?} lives outside the root");
+        if kind == Kind::Register { &self.register } else { &self.expiry }
+    }
+
+    pub(crate) fn resident_mut(&mut self, kind: Kind) -> &mut Cell {
+        assert!(kind.lives_in_root(), "{kind:?} lives outside the root");
+        if kind == Kind::Register { &mut self.register } else { &mut self.expiry }
+    }
+
+    /// Whether there is nothing to store: the key was never written, or was purged.
+    pub fn is_empty(&self) -> bool {
+        *self == Root::default()
+    }
+}
+
+impl Counts {
+    /// How many cells of `kind` are live; 0 for the kinds that live in the root.
+    pub fn live(&self, kind: Kind) -> u64 {
+        slot(kind).map_or(0, |slot| self.live[slot])
+    }
+
+    /// All counts with their kinds, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> {
+        COUNTED_KINDS.into_iter().zip(self.live)
+    }
+
+    /// Whether no cell outside the root is live.
+    pub fn none_live(&self) -> bool {
+        self.live.iter().all(|&count| count == 0)
+    }
+
+    pub(crate) fn set_live(&mut self, kind: Kind, count: u64) {
+        self.live[slot(kind).expect("only counted kinds are counted")] = count;
+    }
+
+    /// Raises every count to that of `other`, if it is greater: an upper bound for both joined.
+    pub(crate) fn raise(&mut self, other: &Counts) {
+        for (mine, theirs) in self.live.iter_mut().zip(other.live) {
+            *mine = (*mine).max(theirs);
+        }
+        self.tallied = self.tallied.max(other.tallied);
+        self.rows = self.rows.max(other.rows);
+    }
+
+    pub(crate) fn clear_live(&mut self) {
+        self.live = Default::default();
+    }
+
+    /// Counts a cell of `kind` that goes from one content to another.
+    ///
+    /// # Panics
+    /// If it leaves and was never counted: counts then contradict the rows.
+    pub(crate) fn replace(&mut self, kind: Kind, from: &Cell, to: &Cell) {
+        let step = |count: &mut u64, was: bool, is: bool| {
+            if is && !was {
+                *count += 1;
+            } else if was && !is {
+                *count = count.checked_sub(1).expect("a cell that leaves was counted");
+            }
+        };
+        if let Some(slot) = slot(kind) {
+            step(&mut self.live[slot], from.is_live(kind), to.is_live(kind));
+            step(&mut self.tallied, from.has_standing_tallies(), to.has_standing_tallies());
+        }
+    }
+}
+
+fn slot(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::Register | Kind::Expiry => None,
+        Kind::Field => Some(0),
+        Kind::Nested => Some(1),
+        Kind::Element => Some(2),
+        Kind::Member => Some(3),
+        Kind::GuardedMember => Some(4),
+        Kind::GrowOnlyMember => Some(5),
+        Kind::Scored => Some(6),
+        Kind::Sketch => Some(7),
+        Kind::EnableFlag => Some(8),
+        Kind::DisableFlag => Some(9),
+    }
+}
