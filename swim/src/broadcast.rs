@@ -1,0 +1,90 @@
+//! Which members are still to be told of, those told of least first.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::identity::NodeId;
+use crate::members::IdMap;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Tells this entry's place in the queues from those of entries it replaced.
+    stamp: u32,
+    with_attributes: bool,
+}
+
+/// A queue of members per number of transmissions.
+///
+/// Ids only: a record is read when it is sent, so the newest goes out and nothing is kept twice.
+#[derive(Debug, Default)]
+pub(crate) struct Broadcasts {
+    entries: IdMap<Entry>,
+    levels: Vec<VecDeque<(NodeId, u32)>>,
+    next_stamp: u32,
+}
+
+impl Broadcasts {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn contains(&self, id: NodeId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Tells of a member from the beginning; with its attributes if they are news, now or still.
+    pub(crate) fn push(&mut self, id: NodeId, with_attributes: bool) {
+        let stamp = self.next_stamp;
+        self.next_stamp = self.next_stamp.wrapping_add(1);
+        let with_attributes =
+            with_attributes || self.entries.get(&id).is_some_and(|entry| entry.with_attributes);
+        self.entries.insert(id, Entry { stamp, with_attributes });
+        self.level(0).push_back((id, stamp));
+    }
+
+    /// Stops telling of a member.
+    pub(crate) fn remove(&mut self, id: NodeId) {
+        self.entries.remove(&id);
+    }
+
+    /// Offers members until one is refused, and counts a transmission for each accepted.
+    ///
+    /// Each is accepted at most once per call, and `transmissions` times in all.
+    pub(crate) fn fill(
+        &mut self,
+        transmissions: u32,
+        mut accept: impl FnMut(NodeId, bool) -> bool,
+    ) {
+        let mut full = false;
+        // What is accepted waits at the side: the next queue would offer it again.
+        let mut moves: SmallVec<[(usize, NodeId, u32); 16]> = SmallVec::new();
+        for level in 0..self.levels.len() {
+            while !full && let Some((id, stamp)) = self.levels[level].pop_front() {
+                let Some(entry) = self.entries.get(&id).filter(|entry| entry.stamp == stamp) else {
+                    continue;
+                };
+                if accept(id, entry.with_attributes) {
+                    moves.push((level + 1, id, stamp));
+                } else {
+                    self.levels[level].push_front((id, stamp));
+                    full = true;
+                }
+            }
+        }
+        for (level, id, stamp) in moves {
+            if level >= transmissions as usize {
+                self.entries.remove(&id);
+            } else {
+                self.level(level).push_back((id, stamp));
+            }
+        }
+    }
+
+    fn level(&mut self, level: usize) -> &mut VecDeque<(NodeId, u32)> {
+        while self.levels.len() <= level {
+            self.levels.push(VecDeque::new());
+        }
+        &mut self.levels[level]
+    }
+}

@@ -1,0 +1,162 @@
+//! Packets coming in.
+
+use std::time::Duration;
+
+use super::Swim;
+use crate::attributes::Address;
+use crate::event::{Change, Effects, Transmit};
+use crate::identity::NodeId;
+use crate::probe::ERRAND;
+use crate::record::{Evidence, Rank};
+use crate::wire::{DecodeError, Header, Item, Message, decode_packet};
+
+/// How often at most a foreign cluster is reported.
+const FOREIGN_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Swim {
+    pub(super) fn receive_packet(
+        &mut self,
+        from: Address,
+        bytes: &[u8],
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        let mut items = std::mem::take(&mut self.items);
+        match decode_packet(bytes, &mut items) {
+            Ok(header) if header.sender == self.own => {
+                self.receive_from_double(from, &items, now, effects);
+            }
+            Ok(header) => self.receive_items(from, &header, &items, now, effects),
+            Err(error) => self.count_malformed(error),
+        }
+        self.items = items;
+    }
+
+    pub(super) fn count_malformed(&mut self, error: DecodeError) {
+        if matches!(error, DecodeError::Version(_)) {
+            self.counters.unknown_version += 1;
+        } else {
+            self.counters.malformed += 1;
+        }
+    }
+
+    pub(super) fn receive_foreign(&mut self, from: Address, now: Duration, effects: &mut Effects) {
+        self.counters.foreign += 1;
+        if self.foreign_told_at.is_none_or(|at| now >= at + FOREIGN_INTERVAL) {
+            self.foreign_told_at = Some(now);
+            effects.changes.push(Change::ForeignCluster { from });
+        }
+    }
+
+    /// The sender claims to be this node: it is shown this node's record, and shows its own in turn.
+    fn receive_from_double(
+        &mut self,
+        from: Address,
+        items: &[Item],
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        self.counters.own_id_claimed += 1;
+        for item in items {
+            if let Item::Record(record) = item
+                && record.id == self.own
+            {
+                self.learn(record, now, effects);
+            }
+        }
+        let interval = self.parameters.probe_interval;
+        let own = self.members.note(self.own).expect("this node is a member");
+        if own.told_at.is_none_or(|at| now >= at + interval) && self.is_running() {
+            if let Some(own) = self.members.note(self.own) {
+                own.told_at = Some(now);
+            }
+            let message = Message::Gossip;
+            effects.transmits.push(Transmit {
+                to: Some(self.own),
+                address: from,
+                message,
+                tell: true,
+            });
+        }
+    }
+
+    fn receive_items(
+        &mut self,
+        from: Address,
+        header: &Header,
+        items: &[Item],
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        self.receive_header(header, now, effects);
+        for item in items {
+            if let Item::Record(record) = item {
+                self.learn(record, now, effects);
+            }
+        }
+        for item in items {
+            if let Item::Message(message) = item {
+                self.receive_message(from, header.sender, message, now, effects);
+            }
+        }
+        self.compare(header, now, effects);
+    }
+
+    /// What any message says of its sender.
+    pub(super) fn receive_header(&mut self, header: &Header, now: Duration, effects: &mut Effects) {
+        let sender = header.sender;
+        let evidence = Evidence {
+            generation: header.generation,
+            incarnation: header.incarnation,
+            rank: Rank::Alive,
+        };
+        self.learn_first_hand(sender, evidence, now, effects);
+        self.hear(sender, now, effects);
+        if header.layout.version > self.newest_layout {
+            self.newest_layout = header.layout.version;
+            effects.changes.push(Change::NewerLayout { peer: sender, layout: header.layout });
+        }
+        let Some(member) = self.members.get(sender) else { return };
+        let leaving =
+            member.evidence.rank == Rank::Left && member.evidence.generation == header.generation;
+        if member.evidence > evidence && !leaving {
+            self.tell_accused(sender, now, effects);
+        }
+    }
+
+    fn receive_message(
+        &mut self,
+        from: Address,
+        sender: NodeId,
+        message: &Message,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        match *message {
+            Message::Ping { target, .. } if target != self.own => self.counters.misdirected += 1,
+            Message::Ping { sequence, .. } => {
+                if sequence & ERRAND == 0 {
+                    let ahead = sequence.wrapping_sub(self.heard_round) & !ERRAND;
+                    if ahead <= ERRAND / 2 {
+                        self.heard_round = sequence;
+                    }
+                }
+                effects.send(sender, from, Message::Ack { sequence });
+            }
+            Message::Ack { sequence } if sequence & ERRAND == 0 => {
+                self.probe_answered(sequence, sender, now, effects);
+            }
+            Message::Ack { sequence } => self.errand_answered(sequence, sender, effects),
+            Message::PingRequest { sequence, target, .. } if target == self.own => {
+                effects.send(sender, from, Message::RelayAck { sequence });
+            }
+            Message::PingRequest { sequence, target, budget_millis } => {
+                let budget = Duration::from_millis(budget_millis.into());
+                self.run_errand((sender, from), sequence, target, budget, now, effects);
+            }
+            Message::RelayAck { sequence } => self.probe_answered(sequence, sender, now, effects),
+            Message::Nack { sequence } => self.probe_nacked(sequence, sender, now, effects),
+            Message::Gossip => {}
+        }
+    }
+}
