@@ -1,5 +1,6 @@
 //! Kinds of cells, and which of them a key shows.
 
+use crate::payload::Payload;
 use crate::tally::Unit;
 
 /// What a cell is part of. The first byte of every cell's address.
@@ -72,6 +73,20 @@ impl Kind {
     /// Whether its cells may hold tallies.
     pub fn has_tallies(self) -> bool {
         matches!(self, Kind::Register | Kind::Field | Kind::Nested | Kind::Scored)
+    }
+
+    /// Whether its cells may hold `payload`.
+    pub fn admits(self, payload: &Payload) -> bool {
+        match payload {
+            Payload::Present => !matches!(self, Kind::Element | Kind::Sketch | Kind::Expiry),
+            Payload::Removed => matches!(self, Kind::GuardedMember | Kind::DisableFlag),
+            Payload::Value(..) => {
+                matches!(self, Kind::Register | Kind::Field | Kind::Nested | Kind::Element)
+            }
+            Payload::Score(..) => self == Kind::Scored,
+            Payload::Rank(_) => self == Kind::Sketch,
+            Payload::Deadline(..) => self == Kind::Expiry,
+        }
     }
 
     /// What a client sees it as.

@@ -88,6 +88,15 @@ impl Partial {
         sound.then_some(Partial { root, cells, ranges, tallies, exact })
     }
 
+    pub(crate) fn merged_root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Whether the root's counts are those of the rows carried.
+    pub(crate) fn has_exact_counts(&self) -> bool {
+        self.exact
+    }
+
     /// All that the replica had seen of the key.
     pub fn context(&self) -> &Context {
         &self.root.context

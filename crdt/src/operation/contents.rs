@@ -33,6 +33,27 @@ pub enum Item {
     Rank(u8),
 }
 
+impl Item {
+    /// Whether a cell of `kind` can read as this.
+    pub(crate) fn fits(&self, kind: Kind) -> bool {
+        match self {
+            Item::Present => matches!(
+                kind,
+                Kind::Member
+                    | Kind::GuardedMember
+                    | Kind::GrowOnlyMember
+                    | Kind::EnableFlag
+                    | Kind::DisableFlag
+            ),
+            Item::Value(_) => {
+                matches!(kind, Kind::Register | Kind::Field | Kind::Nested | Kind::Element)
+            }
+            Item::Score(_) => kind == Kind::Scored,
+            Item::Rank(rank) => kind == Kind::Sketch && (1..=51).contains(rank),
+        }
+    }
+}
+
 impl Contents {
     pub(super) fn addresses(&self) -> impl Iterator<Item = Address> {
         let outside = self.cells.iter().filter(|(address, _)| !address.kind.lives_in_root());

@@ -1,0 +1,105 @@
+//! The encoding of roots.
+
+use bytes::Bytes;
+
+use crate::cell::Cell;
+use crate::encoding::cell::put_cell;
+use crate::encoding::{DecodeError, Reader, VERSION, encode_context, put_address, put_varint};
+use crate::kind::{COUNTED_KINDS, Kind};
+use crate::root::{Counts, PendingDelete, Root};
+
+const REGISTER: u8 = 1;
+const EXPIRY: u8 = 1 << 1;
+const COUNTS: u8 = 1 << 2;
+const PENDING: u8 = 1 << 3;
+
+/// The root row of a key.
+pub fn encode_root(root: &Root) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    put_root(&mut out, root);
+    out
+}
+
+/// Reads the root row of a key.
+///
+/// # Errors
+/// [`DecodeError`]
+pub fn decode_root(bytes: &Bytes) -> Result<Root, DecodeError> {
+    let mut reader = Reader::versioned(bytes)?;
+    let root = reader.root()?;
+    reader.finish()?;
+    Ok(root)
+}
+
+pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
+    let counted = root.dots_sum != 0 || root.tallies_sum != 0 || root.counts != Counts::default();
+    let flags = [
+        (!root.register.is_empty(), REGISTER),
+        (!root.expiry.is_empty(), EXPIRY),
+        (counted, COUNTS),
+        (root.pending.is_some(), PENDING),
+    ];
+    out.push(flags.into_iter().map(|(set, flag)| u8::from(set) * flag).sum());
+    encode_context(out, &root.context);
+    for cell in [&root.register, &root.expiry] {
+        if !cell.is_empty() {
+            put_cell(out, cell);
+        }
+    }
+    if counted {
+        for (_, count) in root.counts.iter() {
+            put_varint(out, count);
+        }
+        put_varint(out, root.counts.tallied);
+        put_varint(out, root.counts.rows);
+        out.extend_from_slice(&root.dots_sum.to_le_bytes());
+        out.extend_from_slice(&root.tallies_sum.to_le_bytes());
+    }
+    if let Some(pending) = &root.pending {
+        encode_context(out, &pending.settled);
+        encode_context(out, &pending.counting);
+        out.push(u8::from(pending.cursor.is_some()));
+        if let Some(cursor) = &pending.cursor {
+            put_address(out, cursor);
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn root(&mut self) -> Result<Root, DecodeError> {
+        let flags = self.flags("root flags", REGISTER | EXPIRY | COUNTS | PENDING)?;
+        let mut root = Root { context: self.context()?, ..Root::default() };
+        root.register = self.resident(flags & REGISTER != 0, Kind::Register)?;
+        root.expiry = self.resident(flags & EXPIRY != 0, Kind::Expiry)?;
+        let mut dots = root.register.dots().iter().chain(root.expiry.dots());
+        if !dots.all(|(dot, _)| root.context.contains(*dot)) {
+            return Err(DecodeError::NotCanonical("dot outside the context"));
+        }
+        if flags & COUNTS != 0 {
+            for kind in COUNTED_KINDS {
+                root.counts.set_live(kind, self.varint()?);
+            }
+            root.counts.tallied = self.varint()?;
+            root.counts.rows = self.varint()?;
+            root.dots_sum = self.u128()?;
+            root.tallies_sum = self.u128()?;
+            if root.dots_sum == 0 && root.tallies_sum == 0 && root.counts == Counts::default() {
+                return Err(DecodeError::NotCanonical("counts of nothing"));
+            }
+        }
+        if flags & PENDING != 0 {
+            let (settled, counting) = (self.context()?, self.context()?);
+            let cursor = if self.flag("cursor")? { Some(self.address()?) } else { None };
+            root.pending = Some(Box::new(PendingDelete { settled, counting, cursor }));
+        }
+        Ok(root)
+    }
+
+    fn resident(&mut self, there: bool, kind: Kind) -> Result<Cell, DecodeError> {
+        if !there {
+            return Ok(Cell::new());
+        }
+        let cell = self.cell(kind)?;
+        if cell.is_empty() { Err(DecodeError::NotCanonical("empty cell")) } else { Ok(cell) }
+    }
+}

@@ -1,0 +1,312 @@
+//! Encodings: golden bytes, round trips, and bytes from anywhere.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use coterie_crdt::encoding::{
+    DecodeError, decode_cell, decode_contents, decode_context, decode_delta, decode_partial,
+    decode_root, encode_cell, encode_contents, encode_context, encode_delta, encode_partial,
+    encode_root,
+};
+use coterie_crdt::operation::{
+    Contents, Expire, Item, KeyOperation, Operation, Reply, SetCondition, SetOperation, SetVerb,
+    StringOperation,
+};
+use coterie_crdt::{
+    Actor, Actors, Address, Cell, Cells, Clock, Context, ContextToken, Delta, Dot, Footprint, Kind,
+    Mint, Partial, PendingDelete, Root, State,
+};
+use proptest::prelude::*;
+
+const WALL_MILLIS: u64 = 1_700_000_000_000;
+
+/// A replica that evaluates and joins its own deltas.
+struct Replica {
+    state: State,
+    clock: Clock,
+    actors: Actors,
+}
+
+impl Replica {
+    fn new(actor: u64) -> Self {
+        Replica { state: State::new(), clock: Clock::new(), actors: Actors::new(Actor(actor)) }
+    }
+
+    fn run(&mut self, operation: &Operation) -> (Reply, Delta) {
+        let context = self.state.root().map_or_else(Context::new, |root| root.context.clone());
+        let next = self.actors.next_dot(&context).expect("not exhausted");
+        let mut mint = Mint::new(next, &mut self.clock, WALL_MILLIS, 7);
+        let (reply, delta) = operation.evaluate(&self.state, &mut mint).expect("evaluates");
+        self.state.join_delta(&delta);
+        (reply, delta)
+    }
+}
+
+fn set(value: &'static str) -> Operation {
+    Operation::String(StringOperation::Set {
+        value: Bytes::from_static(value.as_bytes()),
+        condition: SetCondition::Always,
+        get: false,
+        expire: Expire::Never,
+    })
+}
+
+fn add(members: &[&'static str]) -> Operation {
+    let members = members.iter().map(|m| Bytes::from_static(m.as_bytes())).collect();
+    Operation::Set(SetOperation::new(SetVerb::Add(members)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn context(dots: &[(u64, u64)]) -> Context {
+    dots.iter().map(|&(actor, sequence)| Dot::new(Actor(actor), sequence)).collect()
+}
+
+#[test]
+fn a_context_is_written_as_documented() {
+    let mut out = Vec::new();
+    encode_context(&mut out, &context(&[(1, 1), (1, 2), (0x0102, 1), (1, 300)]));
+    assert_eq!(
+        hex(&out),
+        "02\
+         010000000000000002\
+         020100000000000001\
+         01\
+         0100000000000000ac02"
+            .replace(' ', "")
+    );
+}
+
+#[test]
+fn the_root_of_a_counter_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&Operation::String(StringOperation::IncrementBy(300)));
+    let root = replica.state.root().expect("written");
+    assert_eq!(
+        hex(&encode_root(root)),
+        "0101\
+         01aa0000000000000001\
+         00\
+         01aa000000000000000100\
+         01aa000000000000000003ac02"
+    );
+    let digest = coterie_crdt::digest::key_digest(root);
+    assert_eq!(format!("{digest:032x}"), "10f165000ddce6596021bd8965d97356");
+}
+
+#[test]
+fn a_set_with_a_pending_delete_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&add(&["m"]));
+    let (address, cell) = replica.state.cells().first_key_value().expect("added");
+    assert_eq!(*address, Address::new(Kind::Member, "m"));
+    assert_eq!(hex(&encode_cell(cell)), "0101aa00000000000000010000");
+    let (_, delta) = replica.run(&Operation::Key(KeyOperation::Delete));
+    assert_eq!(
+        hex(&encode_delta(&delta)),
+        "010101aa000000000000000200".to_owned() + "01aa00000000000000010000"
+    );
+    let root = replica.state.root().expect("written");
+    let empty_sums = "00".repeat(32);
+    assert_eq!(
+        hex(&encode_root(root)),
+        format!(
+            "010c01aa000000000000000200\
+             0000000000000000000000\
+             01{empty_sums}\
+             01aa000000000000000100\
+             0000\
+             00"
+        )
+    );
+}
+
+#[test]
+fn a_context_of_three_actors_takes_at_most_48_bytes() {
+    let busy = 1 << 42;
+    let vector = [11, 22, 33].map(|actor| (Actor(actor << 32), busy));
+    let context = Context::from_parts(vector, []).expect("sorted and folded");
+    let mut out = Vec::new();
+    encode_context(&mut out, &context);
+    assert!(out.len() <= 48, "{} bytes", out.len());
+}
+
+#[test]
+fn a_declared_length_allocates_nothing() {
+    // 2^60 dots, 2^60 bytes of value: refused as truncated, not tried.
+    let huge = [1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f];
+    let bytes = Bytes::copy_from_slice(&huge);
+    assert_eq!(decode_cell(Kind::Member, &bytes), Err(DecodeError::Truncated));
+    assert_eq!(
+        decode_root(&bytes),
+        Err(DecodeError::UnknownTag { what: "root flags", value: 0xff })
+    );
+}
+
+#[test]
+fn other_versions_are_told_apart() {
+    let bytes = Bytes::from_static(&[9, 0, 0]);
+    assert_eq!(decode_root(&bytes), Err(DecodeError::UnknownVersion(9)));
+    assert_eq!(decode_delta(&bytes), Err(DecodeError::UnknownVersion(9)));
+    assert_eq!(decode_partial(&bytes), Err(DecodeError::UnknownVersion(9)));
+    assert_eq!(decode_contents(&bytes), Err(DecodeError::UnknownVersion(9)));
+}
+
+/// Everything a small history writes, as (decoder's name, bytes).
+fn samples(history: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut replicas = [Replica::new(1), Replica::new(u64::MAX)];
+    let mut out = Vec::new();
+    for &step in history {
+        let at = usize::from(step & 1);
+        let operation = match (step >> 1) % 8 {
+            0 => set("17"),
+            1 => Operation::String(StringOperation::IncrementBy(i64::from(step) - 100)),
+            2 => Operation::String(StringOperation::IncrementByFloat("0.25".into())),
+            3 => add(&["a", "b"]),
+            4 => Operation::Set(SetOperation::new(SetVerb::Remove(vec!["a".into()]))),
+            5 => Operation::Key(KeyOperation::ExpireAt {
+                at: WALL_MILLIS + 1 + u64::from(step),
+                condition: coterie_crdt::operation::Condition::Always,
+            }),
+            6 => Operation::Key(KeyOperation::Delete),
+            _ => Operation::Key(KeyOperation::Contents),
+        };
+        let next = {
+            let known = replicas[at].state.root().map_or_else(Context::new, |r| r.context.clone());
+            replicas[at].actors.next_dot(&known).expect("not exhausted")
+        };
+        let Replica { state, clock, .. } = &mut replicas[at];
+        let mut mint = Mint::new(next, clock, WALL_MILLIS, 7);
+        let Ok((reply, delta)) = operation.evaluate(state, &mut mint) else { continue };
+        state.join_delta(&delta);
+        out.push(("delta", encode_delta(&delta)));
+        if let Reply::Contents(Some(contents)) = reply {
+            out.push(("contents", encode_contents(&contents)));
+        }
+        if step > 128 {
+            replicas[1 - at].state.join_delta(&delta);
+        }
+    }
+    for Replica { state, .. } in &replicas {
+        if let Some(root) = state.root() {
+            out.push(("root", encode_root(root)));
+            out.push(("partial", encode_partial(&Partial::extract(state, &Footprint::whole()))));
+            out.push(("partial", encode_partial(&Partial::extract(state, &Footprint::tallied()))));
+        }
+        for (address, cell) in state.cells() {
+            assert_eq!(address.kind, Kind::Member);
+            out.push(("cell", encode_cell(cell)));
+        }
+    }
+    out
+}
+
+/// Decodes; where that works, the encoding of the result must be the very bytes.
+fn decode_and_encode(what: &str, bytes: &Bytes) -> Option<Vec<u8>> {
+    match what {
+        "context" => decode_context(bytes).ok().map(|context| {
+            let mut out = Vec::new();
+            encode_context(&mut out, &context);
+            out
+        }),
+        "root" => decode_root(bytes).ok().map(|root| encode_root(&root)),
+        "cell" => decode_cell(Kind::Member, bytes).ok().map(|cell| encode_cell(&cell)),
+        "scored" => decode_cell(Kind::Scored, bytes).ok().map(|cell| encode_cell(&cell)),
+        "delta" => decode_delta(bytes).ok().map(|delta| encode_delta(&delta)),
+        "partial" => decode_partial(bytes).ok().map(|partial| encode_partial(&partial)),
+        "contents" => decode_contents(bytes).ok().map(|contents| encode_contents(&contents)),
+        _ => panic!("no such decoder"),
+    }
+}
+
+const DECODERS: [&str; 7] = ["context", "root", "cell", "scored", "delta", "partial", "contents"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_reads_back(history in prop::collection::vec(any::<u8>(), 0..24)) {
+        for (what, bytes) in samples(&history) {
+            let again = decode_and_encode(what, &bytes.clone().into());
+            prop_assert_eq!(again.as_deref(), Some(&bytes[..]), "{}", what);
+        }
+    }
+
+    #[test]
+    fn mutated_encodings_are_refused_or_canonical(
+        history in prop::collection::vec(any::<u8>(), 1..12),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        for (what, bytes) in samples(&history) {
+            let mut mutated = bytes.clone();
+            for (at, value) in &edits {
+                let at = at.index(mutated.len());
+                mutated[at] = *value;
+            }
+            if let Some(again) = decode_and_encode(what, &mutated.clone().into()) {
+                prop_assert_eq!(again, mutated, "{}", what);
+            }
+            prop_assert!(decode_and_encode(what, &bytes[..cut.index(bytes.len())].to_vec().into()).is_none());
+        }
+    }
+}
+
+#[test]
+fn any_bytes_are_refused_or_canonical() {
+    bolero::check!().with_iterations(200_000).with_max_len(256).for_each(|input: &[u8]| {
+        let bytes = Bytes::copy_from_slice(input);
+        for what in DECODERS {
+            if let Some(again) = decode_and_encode(what, &bytes) {
+                assert_eq!(again, input, "{what}");
+            }
+        }
+        assert!(ContextToken::open(input, b"key", 0).is_err());
+    });
+}
+
+#[test]
+fn hostile_deltas_join_without_panic() {
+    // Whatever decodes also joins: into an empty key, into one with rows, and with itself.
+    bolero::check!().with_iterations(50_000).with_max_len(256).for_each(|input: &[u8]| {
+        let mut framed = vec![1];
+        framed.extend_from_slice(input);
+        let Ok(mut delta) = decode_delta(&framed.into()) else { return };
+        let mut replica = Replica::new(0);
+        replica.state.join_delta(&delta);
+        replica.run(&add(&["a"]));
+        replica.state.join_delta(&delta);
+        delta.join(&delta.clone());
+        replica.state.join_delta(&delta);
+        replica.state.sweep();
+    });
+}
+
+#[test]
+fn every_part_of_a_root_comes_back() {
+    let pending = PendingDelete {
+        settled: context(&[(1, 1)]),
+        counting: context(&[(2, 1), (2, 3)]),
+        cursor: Some(Address::new(Kind::Scored, "m")),
+    };
+    let root = Root {
+        context: context(&[(1, 1), (2, 1), (2, 3)]),
+        dots_sum: 5,
+        tallies_sum: u128::MAX,
+        pending: Some(Box::new(pending)),
+        ..Root::default()
+    };
+    assert_eq!(decode_root(&encode_root(&root).into()), Ok(root));
+    let contents = Contents {
+        cells: vec![
+            (Address::new(Kind::Field, "f"), Item::Value("v".into())),
+            (Address::new(Kind::Sketch, vec![0, 7]), Item::Rank(51)),
+        ],
+        deadline: Some(9),
+    };
+    assert_eq!(decode_contents(&encode_contents(&contents).into()), Ok(contents));
+    assert_eq!(State::from_rows(Root::default(), BTreeMap::new()), State::new());
+    assert_eq!(Cell::new(), Cell::default());
+}
