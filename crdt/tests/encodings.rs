@@ -146,6 +146,22 @@ fn a_declared_length_allocates_nothing() {
 }
 
 #[test]
+fn a_varint_with_more_bits_than_its_type_is_refused() {
+    let mut ordinal = vec![1, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0];
+    let one = [&ordinal[..], &[0b10, 1]].concat();
+    assert!(decode_cell(Kind::Scored, &one.into()).is_ok());
+    let too_many_bits = [0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
+    ordinal.truncate(2);
+    ordinal.extend(too_many_bits);
+    let refused = Err(DecodeError::NotCanonical("varint"));
+    assert_eq!(decode_cell(Kind::Scored, &ordinal.into()), refused);
+    let mut amount = vec![1, 0, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0b10, 0x81];
+    amount.extend([0x80; 17]);
+    amount.push(0x04);
+    assert_eq!(decode_cell(Kind::Scored, &amount.into()), refused);
+}
+
+#[test]
 fn other_versions_are_told_apart() {
     let bytes = Bytes::from_static(&[9, 0, 0]);
     assert_eq!(decode_root(&bytes), Err(DecodeError::UnknownVersion(9)));

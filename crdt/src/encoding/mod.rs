@@ -100,14 +100,30 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         let (value, rest) = decode::u64(self.rest).map_err(varint_error)?;
-        self.rest = rest;
+        self.take_varint(rest, 10, 0x01)?;
         Ok(value)
     }
 
     pub(crate) fn varint_u128(&mut self) -> Result<u128, DecodeError> {
         let (value, rest) = decode::u128(self.rest).map_err(varint_error)?;
-        self.rest = rest;
+        self.take_varint(rest, 19, 0x03)?;
         Ok(value)
+    }
+
+    /// Goes past a varint. The library drops bits of a longest one that its type cannot hold, which
+    /// would give one value two encodings.
+    fn take_varint(
+        &mut self,
+        rest: &'a [u8],
+        bytes_max: usize,
+        last_max: u8,
+    ) -> Result<(), DecodeError> {
+        let taken = &self.rest[..self.rest.len() - rest.len()];
+        if taken.len() == bytes_max && taken[bytes_max - 1] > last_max {
+            return Err(DecodeError::NotCanonical("varint"));
+        }
+        self.rest = rest;
+        Ok(())
     }
 
     /// A length and so many bytes, shared with the source. The length is checked against what is there.
