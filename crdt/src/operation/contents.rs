@@ -7,7 +7,7 @@ use crate::cells::{Cells, Direction};
 use crate::kind::{COUNTED_KINDS, Kind};
 use crate::operation::OpError;
 use crate::operation::draft::Draft;
-use crate::operation::string::{Expire, assign, set_expiry, value_of};
+use crate::operation::string::{Expire, set_expiry, value_of};
 use crate::payload::{Payload, Score};
 
 /// All that a key holds of its visible type, and when it expires. History is not in it: what it is
@@ -95,11 +95,7 @@ impl Contents {
 
     pub(super) fn write<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<(), OpError> {
         for (address, item) in &self.cells {
-            if let (Kind::Register, Item::Value(value)) = (address.kind, item) {
-                assign(draft, value.clone())?;
-                continue;
-            }
-            draft.put(address.clone(), |time| match item {
+            draft.assign(address.clone(), |time| match item {
                 Item::Present => Payload::Present,
                 Item::Value(value) => Payload::Value(time, value.clone()),
                 Item::Score(score) => Payload::Score(time, *score),

@@ -106,13 +106,18 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
     }
 
     fn base_cell(&self, address: &Address) -> Cow<'_, Cell> {
-        if self.gone {
-            return Cow::default();
+        let cell = if address.kind.lives_in_root() {
+            Cow::Borrowed(self.root.resident(address.kind))
+        } else {
+            self.base.cell(address).map_or_else(Cow::default, |cell| logical(&self.root, cell))
+        };
+        if !self.gone || cell.is_empty() {
+            return cell;
         }
-        if address.kind.lives_in_root() {
-            return Cow::Borrowed(self.root.resident(address.kind));
-        }
-        self.base.cell(address).map_or_else(Cow::default, |cell| logical(&self.root, cell))
+        // Its tallies stay: an actor's next increment goes on from what it has added so far.
+        let mut tallies = cell.into_owned();
+        tallies.retain(|_, _| false);
+        Cow::Owned(tallies)
     }
 
     /// The live cells of a range as they are now, in order. Lazy.
@@ -300,10 +305,28 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         seen.insert(dot, payload.clone());
         delta.insert(dot, payload);
         *changed = true;
+        // The dots dropped vouched for increments that a removal of the new dot has to take back too,
+        // wherever it is evaluated: so a cell without a live dot never has a standing tally.
+        for (share, tally) in seen.tallies() {
+            if tally.is_standing() && !mutant(Mutant::DropWithoutTallies) {
+                delta.join_tally(*share, tally);
+            }
+        }
         Ok(())
     }
 
-    /// Takes back what was added to the cell so far, so that an assignment starts from nothing.
+    /// Assigns a value to which increments may be added: as [`Draft::put`], and takes back what was
+    /// added so far.
+    pub(crate) fn assign(
+        &mut self,
+        address: Address,
+        payload: impl FnOnce(HybridTime) -> Payload,
+    ) -> Result<(), OpError> {
+        self.reset(address.clone())?;
+        self.put(address, payload)
+    }
+
+    /// Takes back what was added to the cell so far.
     pub(crate) fn reset(&mut self, address: Address) -> Result<(), OpError> {
         let at = self.touch(address)?;
         self.reset_tallies(at);

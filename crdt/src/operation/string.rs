@@ -151,7 +151,7 @@ impl StringOperation {
                 draft.limits().value(whole.len().saturating_add(tail.len()))?;
                 whole.extend_from_slice(tail);
                 let length = Reply::count(whole.len());
-                assign(draft, whole.into())?;
+                draft.assign(register, |time| Payload::Value(time, whole.into()))?;
                 Ok(length)
             }
             StringOperation::SetRange { offset, value: part } => {
@@ -166,7 +166,7 @@ impl StringOperation {
                 whole.resize(whole.len().max(end), 0);
                 whole[offset..end].copy_from_slice(part);
                 let length = Reply::count(whole.len());
-                assign(draft, whole.into())?;
+                draft.assign(register, |time| Payload::Value(time, whole.into()))?;
                 Ok(length)
             }
             StringOperation::IncrementBy(by) => {
@@ -239,7 +239,7 @@ fn set<C: Cells>(
             };
             draft.delete_whole()?;
         }
-        assign(draft, value.clone())?;
+        draft.assign(Address::REGISTER, |time| Payload::Value(time, value.clone()))?;
         set_expiry(draft, expire)?;
     }
     Ok(match (get, holds) {
@@ -247,12 +247,6 @@ fn set<C: Cells>(
         (false, true) => Reply::Done,
         (false, false) => Reply::Nothing,
     })
-}
-
-/// Assigns to the register, taking back what was added to the old value.
-pub(super) fn assign<C: Cells>(draft: &mut Draft<'_, '_, C>, value: Bytes) -> Result<(), OpError> {
-    draft.reset(Address::REGISTER)?;
-    draft.put(Address::REGISTER, |time| Payload::Value(time, value))
 }
 
 pub(super) fn set_expiry<C: Cells>(
