@@ -68,8 +68,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
         match decode::u64(self.rest) {
             Ok((value, rest)) => {
+                // The decoder drops what a tenth byte holds past 64 bits.
+                let overflows = self.rest.len() - rest.len() == 10 && self.rest[9] > 1;
                 self.rest = rest;
-                Ok(value)
+                if overflows { Err(Malformed::Integer) } else { Ok(value) }
             }
             Err(decode::Error::Insufficient) => Err(Malformed::Truncated),
             Err(_) => Err(Malformed::Integer),
@@ -157,5 +159,10 @@ mod tests {
         assert_eq!(Reader::new(&[0x80, 0x00]).varint(), Err(Malformed::Integer));
         assert_eq!(Reader::new(&[0x80]).varint(), Err(Malformed::Truncated));
         assert_eq!(Reader::new(&[0xff; 11]).varint(), Err(Malformed::Integer));
+        let mut largest = [0xff; 10];
+        largest[9] = 1;
+        assert_eq!(Reader::new(&largest).varint(), Ok(u64::MAX));
+        largest[9] = 3;
+        assert_eq!(Reader::new(&largest).varint(), Err(Malformed::Integer));
     }
 }

@@ -11,6 +11,7 @@ mod intent;
 mod layout;
 mod node;
 mod partition;
+mod planner;
 
 pub mod decision;
 pub mod moves;
@@ -26,3 +27,7 @@ pub use layout::{
 };
 pub use node::{NodeId, Place, PlaceError};
 pub use partition::{KeyHash, Partition, Partitioner, PartitionerError};
+pub use planner::{
+    Move, NodePlan, Plan, PlanError, Transfer, VerifyError, Warning, bootstrap,
+    moves as moves_between, plan, verify,
+};

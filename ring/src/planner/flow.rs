@@ -1,0 +1,380 @@
+//! Minimum-cost flow that brings every node to its quota with the fewest new placements.
+//!
+//! The network is source → partition → (partition, region) → (partition, zone) → node → sink, with
+//! bounds on the middle arcs and cost 1 for a node that did not own the partition before. The flow
+//! starts as the old table, whose residual costs are all non-negative, and is augmented along
+//! shortest paths (Ahuja, Magnanti and Orlin 1993, §9.7), so the result is optimal for the quotas.
+//!
+//! The arcs are never stored. A path is a chain of swaps: in some partition, node u gives its slot
+//! to node v, in another v gives one to w, until a node below its quota is reached. So only nodes
+//! are searched; which swaps a partition allows follows from its row. Costs being 0 and 1, a
+//! potential per node and breadth-first search over the swaps of reduced cost 0 replace a general
+//! shortest-path search, with blocking flows as in Dinic's algorithm.
+
+use super::groups::{Group, Groups, Slots, mix};
+use super::rows::Rows;
+use super::swap::Swap;
+use super::topology::Topology;
+
+/// Gives the slots of `rows` to other nodes until every node owns its quota.
+///
+/// `seed` varies which of several best tables comes out.
+pub(super) fn balance(topology: &Topology, rows: &mut Rows, quotas: &[usize], seed: u64) {
+    let mut flow = Flow::new(topology, rows, quotas, seed);
+    while flow.nodes.any_above_quota() {
+        if flow.find_levels() {
+            flow.block();
+        } else {
+            flow.raise_potentials();
+        }
+    }
+}
+
+const UNREACHED: u32 = u32::MAX;
+
+/// What is known of each node; the vacancy counts as the last.
+struct Nodes {
+    /// Slots that each node is to have; none for the vacancy.
+    quotas: Vec<usize>,
+    /// Slots that each node has.
+    counts: Vec<usize>,
+    /// Cost of the cheapest way to each node from those above their quota, or a lower bound.
+    potentials: Vec<u32>,
+    /// The same for the sink.
+    potential_sink: u32,
+    /// Swaps on the shortest way of reduced cost 0 to each node.
+    levels: Vec<u32>,
+    /// The level at which a node below its quota was first met.
+    level_sink: u32,
+}
+
+impl Nodes {
+    fn any_above_quota(&self) -> bool {
+        (0..self.counts.len()).any(|node| self.is_above_quota(node))
+    }
+
+    fn is_above_quota(&self, node: usize) -> bool {
+        self.counts[node] > self.quotas[node]
+    }
+
+    fn is_sink(&self, node: u16) -> bool {
+        let node = usize::from(node);
+        self.counts[node] < self.quotas[node] && self.potentials[node] == self.potential_sink
+    }
+
+    /// Whether a path may go on to `node` at `level`; the last level has sinks only.
+    fn is_target(&self, node: u16, level: u32) -> bool {
+        self.levels[usize::from(node)] == level && (level < self.level_sink || self.is_sink(node))
+    }
+
+    /// Whether `a` lacks a greater part of its quota than `b`.
+    fn lacks_more(&self, a: u16, b: u16) -> bool {
+        let (a, b) = (usize::from(a), usize::from(b));
+        let lacking = |node: usize| self.quotas[node].saturating_sub(self.counts[node]);
+        lacking(a) * self.quotas[b] > lacking(b) * self.quotas[a]
+    }
+
+    fn reach(&mut self, node: u16, level: u32, queue: &mut Vec<u16>) {
+        self.levels[usize::from(node)] = level;
+        if self.is_sink(node) {
+            self.level_sink = level;
+        }
+        queue.push(node);
+    }
+}
+
+/// A swap on the path being searched, to be undone if it leads nowhere.
+struct Step {
+    slot: usize,
+    node: u16,
+    zone: u16,
+}
+
+struct Flow<'a> {
+    topology: &'a Topology,
+    rows: &'a mut Rows,
+    nodes: Nodes,
+    /// Slots of each node when the levels were found.
+    held: Slots,
+    /// Next position in `held` for each node.
+    cursors: Vec<usize>,
+    /// Reached nodes, as targets.
+    targets: Groups,
+    seed: u64,
+}
+
+impl<'a> Flow<'a> {
+    fn new(topology: &'a Topology, rows: &'a mut Rows, quotas: &[usize], seed: u64) -> Self {
+        let count = topology.nodes() + 1;
+        let mut counts = vec![0; count];
+        for &node in &rows.slots {
+            counts[usize::from(node)] += 1;
+        }
+        let mut quotas = quotas.to_vec();
+        quotas.push(0);
+        let nodes = Nodes {
+            quotas,
+            counts,
+            potentials: vec![0; count],
+            potential_sink: 0,
+            levels: vec![UNREACHED; count],
+            level_sink: UNREACHED,
+        };
+        Self {
+            topology,
+            rows,
+            nodes,
+            held: Slots::default(),
+            cursors: vec![0; count],
+            targets: Groups::default(),
+            seed,
+        }
+    }
+
+    /// Finds the levels of all nodes up to the first that are below their quota; false if no such
+    /// node can be reached at the present cost.
+    fn find_levels(&mut self) -> bool {
+        self.held = Slots::collect(&self.rows.slots, self.topology, self.seed);
+        self.nodes.levels.fill(UNREACHED);
+        self.nodes.level_sink = UNREACHED;
+        let mut unreached = Groups::default();
+        for (node, &zone) in self.topology.zone_of.iter().enumerate() {
+            unreached.add(0, self.nodes.potentials[node], zone, index(node));
+        }
+        let mut queue = Vec::new();
+        for node in 0..self.nodes.counts.len() {
+            if self.nodes.is_above_quota(node) {
+                self.nodes.levels[node] = 0;
+                queue.push(index(node));
+            }
+        }
+        let mut next = 0;
+        while let Some(&node) = queue.get(next) {
+            next += 1;
+            let level = self.nodes.levels[usize::from(node)] + 1;
+            if level > self.nodes.level_sink {
+                break;
+            }
+            for position in self.held.range(node) {
+                self.reach_from(node, self.held.at(position), level, &mut unreached, &mut queue);
+            }
+        }
+        if self.nodes.level_sink == UNREACHED {
+            return false;
+        }
+        self.index_targets(&queue);
+        true
+    }
+
+    /// Gives `level` to every unreached node that `node` can give `slot` to at reduced cost 0.
+    fn reach_from(
+        &mut self,
+        node: u16,
+        slot: usize,
+        level: u32,
+        unreached: &mut Groups,
+        queue: &mut Vec<u16>,
+    ) {
+        let swap = Swap::new(self.topology, self.rows, slot);
+        let nodes = &mut self.nodes;
+        let potential = nodes.potentials[usize::from(node)];
+        let refund = swap.cost_of(node);
+        if let Some(group) = unreached.get(0, potential + 1 - refund) {
+            let mut position = 0;
+            while position < group.zones() {
+                let (zone, candidates) = group.zone(position);
+                if swap.allows_zone(zone) {
+                    candidates.retain(|&other| {
+                        if nodes.levels[usize::from(other)] != UNREACHED {
+                            return false;
+                        }
+                        let reached = swap.is_new_to(other);
+                        if reached {
+                            nodes.reach(other, level, queue);
+                        }
+                        !reached
+                    });
+                }
+                if candidates.is_empty() {
+                    group.close(position);
+                } else {
+                    position += 1;
+                }
+            }
+        }
+        let Some(potential) = potential.checked_sub(refund) else { return };
+        for other in swap.former_owners() {
+            if nodes.levels[usize::from(other)] == UNREACHED
+                && nodes.potentials[usize::from(other)] == potential
+                && swap.allows_zone(self.topology.zone(other))
+            {
+                nodes.reach(other, level, queue);
+            }
+        }
+    }
+
+    fn index_targets(&mut self, reached: &[u16]) {
+        self.targets = Groups::default();
+        for &node in reached {
+            let level = self.nodes.levels[usize::from(node)];
+            if level > 0 && self.nodes.is_target(node, level) {
+                let potential = self.nodes.potentials[usize::from(node)];
+                self.targets.add(level, potential, self.topology.zone(node), node);
+            }
+        }
+        self.cursors.fill(0);
+    }
+
+    /// No path of the present cost is left: the next cheapest costs one more.
+    fn raise_potentials(&mut self) {
+        for (potential, &level) in self.nodes.potentials.iter_mut().zip(&self.nodes.levels) {
+            *potential += u32::from(level == UNREACHED);
+        }
+        self.nodes.potential_sink += 1;
+        // A path visits a node once and no swap costs more than one.
+        let most = self.nodes.potentials.len();
+        let sink = usize::try_from(self.nodes.potential_sink).expect("counts up from 0");
+        assert!(sink <= most, "quotas within the bounds can be met");
+    }
+
+    /// Augments along shortest paths until the levels allow no more.
+    fn block(&mut self) {
+        for node in 0..self.nodes.counts.len() {
+            while self.nodes.is_above_quota(node) && self.augment(index(node)) {}
+        }
+    }
+
+    /// Takes one slot from `source` to a node below its quota; false if there is no way.
+    fn augment(&mut self, source: u16) -> bool {
+        let mut path: Vec<Step> = Vec::new();
+        let mut node = source;
+        let mut level = 0;
+        loop {
+            if level == self.nodes.level_sink {
+                self.nodes.counts[usize::from(source)] -= 1;
+                self.nodes.counts[usize::from(node)] += 1;
+                return true;
+            }
+            if let Some((slot, target)) = self.next_swap(node, level + 1) {
+                path.push(Step { slot, node, zone: self.rows.zones[slot] });
+                self.rows.slots[slot] = target;
+                self.rows.zones[slot] = self.topology.zone(target);
+                node = target;
+                level += 1;
+                continue;
+            }
+            // A dead end until levels are found anew.
+            self.nodes.levels[usize::from(node)] = UNREACHED;
+            let Some(step) = path.pop() else { return false };
+            self.rows.slots[step.slot] = step.node;
+            self.rows.zones[step.slot] = step.zone;
+            node = step.node;
+            level -= 1;
+        }
+    }
+
+    /// A slot that `node` can give to a node of `level`, and that node.
+    fn next_swap(&mut self, node: u16, level: u32) -> Option<(usize, u16)> {
+        let held = self.held.range(node);
+        while held.start + self.cursors[usize::from(node)] < held.end {
+            let slot = self.held.at(held.start + self.cursors[usize::from(node)]);
+            if self.rows.slots[slot] == node
+                && let Some(target) = self.target(node, slot, level)
+            {
+                return Some((slot, target));
+            }
+            self.cursors[usize::from(node)] += 1;
+        }
+        None
+    }
+
+    /// A node of `level` that `node` can give `slot` to at reduced cost 0.
+    fn target(&mut self, node: u16, slot: usize, level: u32) -> Option<u16> {
+        let swap = Swap::new(self.topology, self.rows, slot);
+        let nodes = &self.nodes;
+        let potential = nodes.potentials[usize::from(node)];
+        let refund = swap.cost_of(node);
+        if let Some(potential) = potential.checked_sub(refund) {
+            let former = swap.former_owners().find(|&other| {
+                nodes.is_target(other, level)
+                    && nodes.potentials[usize::from(other)] == potential
+                    && swap.allows_zone(self.topology.zone(other))
+            });
+            if former.is_some() {
+                return former;
+            }
+        }
+        let group = self.targets.get(level, potential + 1 - refund)?;
+        let random = mix(self.seed ^ u64::try_from(slot).expect("fewer than 2^20 slots"));
+        pick(group, &swap, nodes, level, random)
+    }
+}
+
+/// A target in a zone that `swap` allows, its own first; forgets nodes that are none any more.
+fn pick(group: &mut Group, swap: &Swap<'_>, nodes: &Nodes, level: u32, random: u64) -> Option<u16> {
+    if let Some(candidates) = group.of_zone(swap.zone())
+        && let Some(target) = pick_in_zone(candidates, swap, nodes, level, random)
+    {
+        return Some(target);
+    }
+    let mut position = 0;
+    while position < group.zones() {
+        let (zone, candidates) = group.zone(position);
+        if zone != swap.zone() && swap.allows_zone(zone) {
+            let target = pick_in_zone(candidates, swap, nodes, level, random);
+            if target.is_some() {
+                return target;
+            }
+        }
+        if candidates.is_empty() {
+            group.close(position);
+        } else {
+            position += 1;
+        }
+    }
+    None
+}
+
+/// Of a few candidates from a random position on, the one that lacks most.
+///
+/// Random, so that the partitions of a node share their other owners with many nodes; the one that
+/// lacks most, so that all nodes fill up at the same time and the choice stays wide.
+fn pick_in_zone(
+    candidates: &mut Vec<u16>,
+    swap: &Swap<'_>,
+    nodes: &Nodes,
+    level: u32,
+    random: u64,
+) -> Option<u16> {
+    const SAMPLES: usize = 4;
+    let mut best: Option<u16> = None;
+    let mut samples = 0;
+    let mut left = candidates.len();
+    let mut position = if left == 0 { 0 } else { remainder(random, left) };
+    while left > 0 && samples < SAMPLES {
+        left -= 1;
+        position = if position < candidates.len() { position } else { 0 };
+        let candidate = candidates[position];
+        if !nodes.is_target(candidate, level) {
+            candidates.swap_remove(position);
+            continue;
+        }
+        position += 1;
+        if swap.is_new_to(candidate) {
+            samples += 1;
+            if best.is_none_or(|best| nodes.lacks_more(candidate, best)) {
+                best = Some(candidate);
+            }
+        }
+    }
+    best
+}
+
+fn remainder(random: u64, count: usize) -> usize {
+    let count = u64::try_from(count).expect("counts fit 64 bits");
+    usize::try_from(random % count).expect("below a count")
+}
+
+fn index(node: usize) -> u16 {
+    u16::try_from(node).expect("fewer than 65,536 nodes")
+}
