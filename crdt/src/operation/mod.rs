@@ -7,8 +7,11 @@
 mod contents;
 mod draft;
 mod error;
+mod flag;
+mod hash;
 mod key;
 mod limits;
+mod map;
 mod reply;
 mod set;
 mod string;
@@ -16,8 +19,11 @@ mod string;
 pub use contents::{Contents, Item};
 pub use draft::DELETED_TALLIES_MAX;
 pub use error::OpError;
+pub use flag::{FlagKind, FlagOperation, FlagVerb};
+pub use hash::HashOperation;
 pub use key::{Condition, KeyOperation};
 pub use limits::Limits;
+pub use map::{MapOperation, MapPath};
 pub use reply::Reply;
 pub use set::{SetKind, SetOperation, SetVerb};
 pub use string::{Expire, SetCondition, StringOperation};
@@ -35,6 +41,12 @@ pub enum Operation {
     Key(KeyOperation),
     /// On a string: register, counter, numeric register.
     String(StringOperation),
+    /// On a hash.
+    Hash(HashOperation),
+    /// On a map, of which a hash is the first level.
+    Map(MapOperation),
+    /// On a flag.
+    Flag(FlagOperation),
     /// On a set.
     Set(SetOperation),
 }
@@ -45,6 +57,9 @@ impl Operation {
         match self {
             Operation::Key(operation) => operation.footprint(),
             Operation::String(operation) => operation.footprint(),
+            Operation::Hash(operation) => operation.footprint(),
+            Operation::Map(operation) => operation.footprint(),
+            Operation::Flag(operation) => operation.footprint(),
             Operation::Set(operation) => operation.footprint(),
         }
     }
@@ -54,6 +69,9 @@ impl Operation {
         match self {
             Operation::Key(operation) => operation.writes(),
             Operation::String(operation) => operation.writes(),
+            Operation::Hash(operation) => operation.writes(),
+            Operation::Map(operation) => operation.writes(),
+            Operation::Flag(operation) => operation.writes(),
             Operation::Set(operation) => operation.writes(),
         }
     }
@@ -64,6 +82,9 @@ impl Operation {
         match self {
             Operation::Key(_) => true,
             Operation::String(operation) => operation.observes(),
+            Operation::Hash(operation) => operation.observes(),
+            Operation::Map(operation) => operation.observes(),
+            Operation::Flag(operation) => operation.observes(),
             Operation::Set(operation) => operation.observes(),
         }
     }
@@ -89,6 +110,9 @@ impl Operation {
         match self {
             Operation::Key(operation) => operation.apply(draft),
             Operation::String(operation) => operation.apply(draft),
+            Operation::Hash(operation) => operation.apply(draft),
+            Operation::Map(operation) => operation.apply(draft),
+            Operation::Flag(operation) => operation.apply(draft),
             Operation::Set(operation) => operation.apply(draft),
         }
     }

@@ -22,6 +22,8 @@ pub enum Reply {
     Values(Vec<Option<Bytes>>),
     /// Fields and their values.
     Pairs(Vec<(Bytes, Bytes)>),
+    /// A map's values with their paths.
+    Entries(Vec<(Vec<Bytes>, Bytes)>),
     /// A score.
     Score(Score),
     /// Scores, in the order asked for; `None` where nothing is.

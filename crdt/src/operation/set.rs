@@ -146,11 +146,7 @@ impl SetOperation {
             }
             SetVerb::Random(count) => Ok(values(self.choose(draft, *count))),
             SetVerb::RandomRepeated(count) => {
-                let members = self.members(draft);
-                let bound = members.len() as u64;
-                let times = if members.is_empty() { 0 } else { *count };
-                let mut pick = || members[index(draft.random_below(bound))].clone();
-                Ok(values((0..times).map(|_| pick()).collect()))
+                Ok(values(choose_repeated(&self.members(draft), *count, draft)))
             }
             SetVerb::Store(members) => {
                 draft.limits().elements(members)?;
@@ -222,7 +218,17 @@ pub(super) fn choose<T, C: Cells>(
     items
 }
 
-pub(super) fn index(below_length: u64) -> usize {
+/// `count` of `items` at random, each time among all; none where there are none.
+pub(super) fn choose_repeated<T: Clone, C: Cells>(
+    items: &[T],
+    count: u64,
+    draft: &mut Draft<'_, '_, C>,
+) -> Vec<T> {
+    let times = if items.is_empty() { 0 } else { count };
+    (0..times).map(|_| items[index(draft.random_below(items.len() as u64))].clone()).collect()
+}
+
+fn index(below_length: u64) -> usize {
     usize::try_from(below_length).expect("below the length of a vector")
 }
 
