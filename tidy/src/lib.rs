@@ -1,1 +1,1 @@
-//! The house rules, as tests.
+//! The house rules that no compiler checks, as tests: see `tests/`.
