@@ -30,11 +30,13 @@ pub enum Mutant {
     DotSpansCells,
     /// A removal mints no dot.
     NoEventDot,
+    /// A write that drops dots without taking back their cell's tallies does not carry these along.
+    DropWithoutTallies,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 13] = [
         Mutant::DotReuse,
         Mutant::DeltaClaimsContext,
         Mutant::PartialClaimsContext,
@@ -47,6 +49,7 @@ impl Mutant {
         Mutant::StampBelowObserved,
         Mutant::DotSpansCells,
         Mutant::NoEventDot,
+        Mutant::DropWithoutTallies,
     ];
 }
 

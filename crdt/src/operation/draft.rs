@@ -157,17 +157,24 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
     }
 
     /// Live members of the sorted set by score and then name, from an end of the bounds. Lazy.
+    ///
+    /// # Errors
+    /// [`OpError::Counting`]: a member that a deletion left with an older score is then still listed by
+    /// the score that it had.
     pub(crate) fn by_score(
         &self,
         scores: (std::ops::Bound<Score>, std::ops::Bound<Score>),
         direction: Direction,
-    ) -> impl Iterator<Item = (Score, bytes::Bytes)> {
+    ) -> Result<impl Iterator<Item = (Score, bytes::Bytes)>, OpError> {
         use std::ops::RangeBounds;
+        if !self.gone && self.root.is_counting() {
+            return Err(OpError::Counting);
+        }
         let base = (!self.gone).then(|| self.base.by_score(scores, direction));
         let base = base.into_iter().flatten().filter(|(score, member)| {
             let address = Address::new(Kind::Scored, (*member).clone());
             let touched = self.written.binary_search_by(|w| w.address.cmp(&address)).is_ok();
-            // Rows under a pending delete may still be listed by the score they had.
+            // Rows under a pending delete are still listed by the score they had.
             !touched
                 && (self.root.pending.is_none() || self.base_cell(&address).score() == Some(*score))
         });
@@ -181,7 +188,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         if direction == Direction::Forward {
             written.reverse();
         }
-        std::iter::from_fn(move || {
+        Ok(std::iter::from_fn(move || {
             let base_first = match (base.peek(), written.last()) {
                 (Some(theirs), Some(mine)) => match direction {
                     Direction::Forward => theirs < mine,
@@ -190,7 +197,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
                 (theirs, _) => theirs.is_some(),
             };
             if base_first { base.next() } else { written.pop() }
-        })
+        }))
     }
 
     /// How many cells of `kind` are live.

@@ -14,6 +14,7 @@ mod limits;
 mod map;
 mod reply;
 mod set;
+mod sorted_set;
 mod string;
 
 pub use contents::{Contents, Item};
@@ -26,6 +27,7 @@ pub use limits::Limits;
 pub use map::{MapOperation, MapPath};
 pub use reply::Reply;
 pub use set::{SetKind, SetOperation, SetVerb};
+pub use sorted_set::{AddCondition, Limit, Range, SortedSetOperation};
 pub use string::{Expire, SetCondition, StringOperation};
 
 use crate::cells::Cells;
@@ -49,6 +51,8 @@ pub enum Operation {
     Flag(FlagOperation),
     /// On a set.
     Set(SetOperation),
+    /// On a sorted set.
+    SortedSet(SortedSetOperation),
 }
 
 impl Operation {
@@ -61,6 +65,7 @@ impl Operation {
             Operation::Map(operation) => operation.footprint(),
             Operation::Flag(operation) => operation.footprint(),
             Operation::Set(operation) => operation.footprint(),
+            Operation::SortedSet(operation) => operation.footprint(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Operation {
             Operation::Map(operation) => operation.writes(),
             Operation::Flag(operation) => operation.writes(),
             Operation::Set(operation) => operation.writes(),
+            Operation::SortedSet(operation) => operation.writes(),
         }
     }
 
@@ -86,6 +92,7 @@ impl Operation {
             Operation::Map(operation) => operation.observes(),
             Operation::Flag(operation) => operation.observes(),
             Operation::Set(operation) => operation.observes(),
+            Operation::SortedSet(operation) => operation.observes(),
         }
     }
 
@@ -114,6 +121,7 @@ impl Operation {
             Operation::Map(operation) => operation.apply(draft),
             Operation::Flag(operation) => operation.apply(draft),
             Operation::Set(operation) => operation.apply(draft),
+            Operation::SortedSet(operation) => operation.apply(draft),
         }
     }
 }
