@@ -25,6 +25,7 @@ pub mod mutants;
 pub mod operation;
 mod partial;
 mod payload;
+pub mod position;
 mod root;
 mod stamp;
 mod state;
