@@ -21,7 +21,7 @@ mod learner;
 mod message;
 mod proposer;
 mod rules;
-mod wire;
+pub(crate) mod wire;
 
 pub use acceptor::{Acceptor, Answer};
 pub use ballot::{Ballot, ROUND_JUMP};

@@ -1,1 +1,0 @@
-//! Moving a partition from its old owners to its new ones without a stale read.
