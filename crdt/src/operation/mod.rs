@@ -4,6 +4,7 @@
 //! rows it has to see; [`Operation::evaluate`] gives its reply and the delta it makes. Concurrency aside,
 //! each answers as the Redis command of its name does.
 
+pub mod algebra;
 mod contents;
 mod draft;
 mod error;
@@ -11,6 +12,7 @@ mod flag;
 mod hash;
 mod key;
 mod limits;
+mod list;
 mod map;
 mod reply;
 mod set;
@@ -24,6 +26,7 @@ pub use flag::{FlagKind, FlagOperation, FlagVerb};
 pub use hash::HashOperation;
 pub use key::{Condition, KeyOperation};
 pub use limits::Limits;
+pub use list::{ListEnd, ListOperation, PivotSide};
 pub use map::{MapOperation, MapPath};
 pub use reply::Reply;
 pub use set::{SetKind, SetOperation, SetVerb};
@@ -53,6 +56,8 @@ pub enum Operation {
     Set(SetOperation),
     /// On a sorted set.
     SortedSet(SortedSetOperation),
+    /// On a list.
+    List(ListOperation),
 }
 
 impl Operation {
@@ -66,6 +71,7 @@ impl Operation {
             Operation::Flag(operation) => operation.footprint(),
             Operation::Set(operation) => operation.footprint(),
             Operation::SortedSet(operation) => operation.footprint(),
+            Operation::List(operation) => operation.footprint(),
         }
     }
 
@@ -79,6 +85,7 @@ impl Operation {
             Operation::Flag(operation) => operation.writes(),
             Operation::Set(operation) => operation.writes(),
             Operation::SortedSet(operation) => operation.writes(),
+            Operation::List(operation) => operation.writes(),
         }
     }
 
@@ -93,6 +100,7 @@ impl Operation {
             Operation::Flag(operation) => operation.observes(),
             Operation::Set(operation) => operation.observes(),
             Operation::SortedSet(operation) => operation.observes(),
+            Operation::List(operation) => operation.observes(),
         }
     }
 
@@ -122,6 +130,7 @@ impl Operation {
             Operation::Flag(operation) => operation.apply(draft),
             Operation::Set(operation) => operation.apply(draft),
             Operation::SortedSet(operation) => operation.apply(draft),
+            Operation::List(operation) => operation.apply(draft),
         }
     }
 }

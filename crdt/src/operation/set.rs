@@ -104,7 +104,8 @@ impl SetOperation {
     }
 
     pub(super) fn observes(&self) -> bool {
-        !matches!(self.verb, SetVerb::Add(_))
+        // An add that has to drop what removed the member depends on having seen that.
+        !matches!(self.verb, SetVerb::Add(_)) || self.kind == SetKind::RemoveWins
     }
 
     pub(super) fn apply<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<Reply, OpError> {
@@ -172,9 +173,7 @@ impl SetOperation {
     ) -> Result<usize, OpError> {
         let mut added = 0;
         for member in members {
-            let address = self.address(member);
-            added += usize::from(!draft.has(&address));
-            draft.put(address, |_| Payload::Present)?;
+            added += usize::from(!draft.renew(self.address(member))?);
         }
         Ok(added)
     }
