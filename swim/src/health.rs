@@ -62,6 +62,13 @@ impl Hearing {
         self.latest.iter().flatten().filter(|(_, at)| *at >= since).count()
     }
 
+    /// When the last of this many distinct peers was heard; the start if there were fewer.
+    pub(crate) fn nth_last(&self, peers: usize) -> Duration {
+        let mut times = self.latest.map(|slot| slot.map_or(Duration::ZERO, |(_, at)| at));
+        times.sort_unstable();
+        times.iter().rev().take(peers).last().copied().unwrap_or(Duration::MAX)
+    }
+
     /// When anybody was heard last.
     pub(crate) fn last(&self) -> Option<Duration> {
         self.last

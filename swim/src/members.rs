@@ -78,6 +78,8 @@ pub(crate) struct Member {
     pub(crate) attributes: Option<Attributes>,
     /// Last packet from it.
     pub(crate) heard_at: Option<Duration>,
+    /// Last probe of it by this node.
+    pub(crate) probed_at: Option<Duration>,
     /// Last time it was told what is said of it.
     pub(crate) told_at: Option<Duration>,
     /// Milliseconds, before this node's start if negative, when it went down or left.
@@ -98,6 +100,7 @@ impl Member {
             evidence,
             attributes,
             heard_at: None,
+            probed_at: None,
             told_at: None,
             died_millis: 0,
             round_trip: RoundTrip::default(),

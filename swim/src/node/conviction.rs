@@ -96,7 +96,13 @@ impl Swim {
                 self.convict(id, now, effects);
             } else {
                 self.counters.postponed += 1;
-                self.postpone(id, now + self.parameters.probe_interval);
+                let doubtful = matches!(self.isolation, Isolation::Doubtful { .. });
+                let pause = if doubtful {
+                    self.parameters.gossip_interval
+                } else {
+                    self.parameters.probe_interval
+                };
+                self.postpone(id, now + pause);
             }
         }
     }
@@ -154,13 +160,26 @@ impl Swim {
         }
     }
 
+    /// When too few others will have been heard lately, should nobody speak until then.
+    pub(super) fn hearing_lapses(&self) -> Option<Duration> {
+        let needed = self.parameters.peers_needed(self.members.nodes());
+        let watched = self.isolation == Isolation::Connected && self.suspicions.len() > 0;
+        let lately = 2 * self.parameters.probe_interval + Duration::from_millis(1);
+        (watched && needed > 0).then(|| self.hearing.nth_last(needed) + lately)
+    }
+
     pub(super) fn drive_isolation(&mut self, now: Duration, effects: &mut Effects) {
+        // While somebody is suspected the own hearing is watched: an isolated node probes ever more slowly.
+        if self.hearing_lapses().is_some_and(|at| now >= at) {
+            self.fit_to_judge(now, effects);
+        }
         if let Isolation::Doubtful { since } = self.isolation
             && now >= since + self.patience()
         {
             if self.hears_enough(now) {
-                self.isolation = Isolation::Connected;
+                self.end_doubt(since, now, effects);
             } else {
+                self.withheld.clear();
                 self.isolation = Isolation::Isolated { since };
                 effects.changes.push(Change::SelfIsolated(true));
                 self.show_all(effects);
@@ -183,14 +202,14 @@ impl Swim {
         }
         match self.isolation {
             Isolation::Connected => {}
-            _ if self.hears_enough(now) => {
-                let isolated = matches!(self.isolation, Isolation::Isolated { .. });
+            Isolation::Doubtful { since } if self.hears_enough(now) => {
+                self.end_doubt(since, now, effects);
+            }
+            Isolation::Isolated { .. } if self.hears_enough(now) => {
                 self.isolation = Isolation::Connected;
-                if isolated {
-                    effects.changes.push(Change::SelfIsolated(false));
-                    self.show_all(effects);
-                    self.recover(now, effects);
-                }
+                effects.changes.push(Change::SelfIsolated(false));
+                self.show_all(effects);
+                self.recover(now, effects);
             }
             Isolation::Isolated { .. } if unreachable => {
                 // Somebody from beyond the cut: perhaps the others can be heard again too.
@@ -198,6 +217,18 @@ impl Swim {
                 self.show(peer, DownReason::Told, effects);
             }
             Isolation::Isolated { .. } | Isolation::Doubtful { .. } => {}
+        }
+    }
+
+    /// Enough others gave a sign: whoever gave none since the doubt began stands accused after all.
+    fn end_doubt(&mut self, since: Duration, now: Duration, effects: &mut Effects) {
+        self.isolation = Isolation::Connected;
+        for accusation in std::mem::take(&mut self.withheld) {
+            let heard_at = self.members.get(accusation.id).and_then(|member| member.heard_at);
+            if heard_at.is_none_or(|at| at < since) {
+                self.learn(&accusation, now, effects);
+                self.tell_accused(accusation.id, now, effects);
+            }
         }
     }
 

@@ -27,6 +27,13 @@ impl Swim {
         let Some(member) = self.members.get(record.id) else {
             return self.learn_of_stranger(record, now, effects);
         };
+        // Most records say what is known: gossip repeats itself.
+        let nothing_new = record.evidence < member.evidence
+            || (record.evidence == member.evidence && record.evidence.rank == Rank::Alive);
+        if nothing_new && record.attributes <= member.attributes && member.trust == Trust::Verified
+        {
+            return;
+        }
         let held_accusers = accusers(&self.suspicions, record.id);
         let held = member.record(now, held_accusers.clone(), true);
         let mut joined = held.clone();
@@ -40,6 +47,8 @@ impl Swim {
         let risen = joined.evidence > held.evidence;
         let reborn = joined.evidence.generation > held.evidence.generation;
         let renewed = joined.attributes != held.attributes;
+        // Other accusers in the place of some are no news: only their number counts.
+        let confirmations = joined.accusers.as_slice().len() > held_accusers.as_slice().len();
         // Hearsay that somebody is back who had said goodbye is believed once it is heard from directly.
         let back_from_farewell = risen && held.evidence.rank == Rank::Left;
         let refuted = risen
@@ -69,10 +78,10 @@ impl Swim {
 
         if risen {
             self.settle(record.id, &held, &joined, now);
-        } else if joined.accusers != held_accusers {
+        } else if confirmations {
             self.confirm(record.id, &joined.accusers, now);
         }
-        if risen || renewed || joined.accusers != held_accusers {
+        if risen || renewed || confirmations {
             self.tell_of(record.id, renewed || reborn, now);
         }
         self.tell_consumers(record.id, &held, &joined, effects);

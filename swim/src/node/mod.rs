@@ -75,6 +75,8 @@ pub struct Swim {
     health: Health,
     hearing: Hearing,
     isolation: Isolation,
+    /// Accusations made while in doubt of this node's own hearing.
+    withheld: Vec<Record>,
     budget: ConvictionBudget,
     recovered_at: Option<Duration>,
 
@@ -136,6 +138,7 @@ impl Swim {
             health: Health::new(parameters.health_max),
             hearing: Hearing::default(),
             isolation: Isolation::Connected,
+            withheld: Vec::new(),
             budget: ConvictionBudget::default(),
             recovered_at: None,
             comparison: Comparison::default(),
@@ -198,6 +201,7 @@ impl Swim {
         let sometimes = [
             doubt,
             farewell,
+            self.hearing_lapses(),
             self.next_gossip,
             self.errands.next_deadline(),
             self.suspicions.next_expiry(),

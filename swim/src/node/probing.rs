@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::{Swim, URGENT_MAX};
 use crate::attributes::Address;
 use crate::event::Effects;
+use crate::health::Isolation;
 use crate::identity::NodeId;
 use crate::parameters::ProbeOrder;
 use crate::probe::{ERRAND, Errand, Errands, Phase, Probe};
@@ -55,7 +56,8 @@ impl Swim {
         let behind = ahead > ERRAND / 2;
         self.round = if ahead == 0 || behind { self.round + 1 } else { self.heard_round } & !ERRAND;
         let Some(target) = self.next_target() else { return };
-        let member = self.members.get(target).expect("targets are members");
+        let member = self.members.note(target).expect("targets are members");
+        member.probed_at = Some(now);
         let attributes = member.attributes.expect("targets have addresses");
         let factor = self.health.factor();
         let window = self.parameters.probe_interval * factor * 9 / 10;
@@ -93,8 +95,11 @@ impl Swim {
     fn rotation_target(&self) -> Option<NodeId> {
         let others = self.members.probed();
         if others.len() <= SMALL {
-            let heard_at = |id: &&NodeId| self.members.get(**id).and_then(|member| member.heard_at);
-            return others.iter().min_by_key(heard_at).copied();
+            // A silent member is not probed again before the others had their turn.
+            let tried_at = |id: &&NodeId| {
+                self.members.get(**id).and_then(|member| member.heard_at.max(member.probed_at))
+            };
+            return others.iter().min_by_key(tried_at).copied();
         }
         let place = others.binary_search(&self.own).unwrap_or_else(|place| place);
         Some(others[(place + self.round as usize) % others.len()])
@@ -227,9 +232,7 @@ impl Swim {
         if charge > 0 {
             self.change_health(charge, effects);
         }
-        if !self.fit_to_judge(now, effects) {
-            return;
-        }
+        let fit = self.fit_to_judge(now, effects);
         let Some(member) = self.members.get(probe.target) else { return };
         if member.evidence.rank > Rank::Suspect {
             return;
@@ -244,8 +247,12 @@ impl Swim {
             age_seconds: 0,
             attributes: None,
         };
-        self.learn(&accusation, now, effects);
-        self.tell_accused(probe.target, now, effects);
+        if fit {
+            self.learn(&accusation, now, effects);
+            self.tell_accused(probe.target, now, effects);
+        } else if matches!(self.isolation, Isolation::Doubtful { .. }) {
+            self.withheld.push(accusation);
+        }
     }
 
     /// A ping that is no probe: to ask for a sign, or to try whether the dead are back.

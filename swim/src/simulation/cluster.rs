@@ -530,11 +530,16 @@ impl Cluster {
             }
         }
         let node = u32::try_from(index).expect("far fewer than 2^32 nodes");
+        let mut finished = false;
         for change in effects.changes.drain(..) {
+            finished |= change == Change::LeaveFinished;
             if let Change::GenerationRaised(generation) = &change {
                 self.processes[index].generation = generation.0;
             }
             self.observer.note(self.now, node, change);
+        }
+        if finished {
+            self.crash(index);
         }
     }
 
