@@ -7,6 +7,7 @@ use crate::cells::{Cells, Direction};
 use crate::kind::{COUNTED_KINDS, Kind};
 use crate::operation::OpError;
 use crate::operation::draft::Draft;
+use crate::operation::list::insert;
 use crate::operation::string::{Expire, set_expiry, value_of};
 use crate::payload::{Payload, Score};
 
@@ -14,7 +15,7 @@ use crate::payload::{Payload, Score};
 /// stored as starts afresh.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
-    /// Cells with what they read as.
+    /// Cells with what they read as. List elements are in order; where they were is not kept.
     pub cells: Vec<(Address, Item)>,
     /// When the key expires, in milliseconds since 1970.
     pub deadline: Option<u64>,
@@ -56,8 +57,10 @@ impl Item {
 
 impl Contents {
     pub(super) fn addresses(&self) -> impl Iterator<Item = Address> {
-        let outside = self.cells.iter().filter(|(address, _)| !address.kind.lives_in_root());
-        outside.map(|(address, _)| address.clone())
+        let addresses = self.cells.iter().map(|(address, _)| address);
+        // List elements get new positions.
+        let kept = |kind: Kind| !kind.lives_in_root() && kind != Kind::Element;
+        addresses.filter(move |address| kept(address.kind)).cloned()
     }
 
     /// `None` where the key is not there.
@@ -75,12 +78,13 @@ impl Contents {
                 cells.extend(live.filter_map(|(address, cell)| {
                     let item = match kind {
                         Kind::Scored => Item::Score(cell.score()?),
-                        Kind::Sketch => Item::Rank(cell.rank()),
+                        Kind::Sketch if cell.rank() > 0 => Item::Rank(cell.rank()),
                         Kind::Field | Kind::Nested | Kind::Element => Item::Value(value_of(&cell)?),
                         Kind::Register
                         | Kind::Member
                         | Kind::GuardedMember
                         | Kind::GrowOnlyMember
+                        | Kind::Sketch
                         | Kind::EnableFlag
                         | Kind::DisableFlag
                         | Kind::Expiry => Item::Present,
@@ -94,7 +98,14 @@ impl Contents {
     }
 
     pub(super) fn write<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<(), OpError> {
+        let mut last = None;
         for (address, item) in &self.cells {
+            // A position contains a dot of the key that it was made for. Here that may be the dot of an
+            // element that somebody else inserts concurrently, so the copy gets positions of its own.
+            if let (Kind::Element, Item::Value(value)) = (address.kind, item) {
+                last = Some(insert(draft, last.as_ref(), None, value)?);
+                continue;
+            }
             draft.assign(address.clone(), |time| match item {
                 Item::Present => Payload::Present,
                 Item::Value(value) => Payload::Value(time, value.clone()),

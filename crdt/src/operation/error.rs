@@ -40,6 +40,9 @@ pub enum OpError {
     /// No list element has this index.
     #[error("ERR index out of range")]
     IndexOutOfRange,
+    /// An element beside which another is to go has a position that no version wrote.
+    #[error("ERR an element of the list is at a malformed position")]
+    MalformedPosition,
     /// The key does not exist and the operation needs it to.
     #[error("ERR no such key")]
     NoSuchKey,
