@@ -1,5 +1,8 @@
 //! Minimum-cost flow that brings every node to its quota with the fewest new placements.
 //!
+//! A node whose share was rounded up may leave that to one whose share was rounded down, where that
+//! saves copies: quotas say how many are rounded up, and which where it does not matter otherwise.
+//!
 //! The network is source → partition → (partition, region) → (partition, zone) → node → sink, with
 //! bounds on the middle arcs and cost 1 for a node that did not own the partition before. The flow
 //! starts as the old table, whose residual costs are all non-negative, and is augmented along
@@ -9,9 +12,11 @@
 //! to node v, in another v gives one to w, until a node below its quota is reached. So only nodes
 //! are searched; which swaps a partition allows follows from its row. Costs being 0 and 1, a
 //! potential per node and breadth-first search over the swaps of reduced cost 0 replace a general
-//! shortest-path search, with blocking flows as in Dinic's algorithm.
+//! shortest-path search, with blocking flows as in Dinic's algorithm. Rounding up is traded over a
+//! further vertex, the pool.
 
 use super::groups::{Group, Groups, Slots, mix};
+use super::quotas::{Quota, Rounding};
 use super::rows::Rows;
 use super::swap::Swap;
 use super::topology::Topology;
@@ -19,7 +24,7 @@ use super::topology::Topology;
 /// Gives the slots of `rows` to other nodes until every node owns its quota.
 ///
 /// `seed` varies which of several best tables comes out.
-pub(super) fn balance(topology: &Topology, rows: &mut Rows, quotas: &[usize], seed: u64) {
+pub(super) fn balance(topology: &Topology, rows: &mut Rows, quotas: &[Quota], seed: u64) {
     let mut flow = Flow::new(topology, rows, quotas, seed);
     while flow.nodes.any_above_quota() {
         if flow.find_levels() {
@@ -32,12 +37,13 @@ pub(super) fn balance(topology: &Topology, rows: &mut Rows, quotas: &[usize], se
 
 const UNREACHED: u32 = u32::MAX;
 
-/// What is known of each node; the vacancy counts as the last.
+/// What is known of each node, then of the vacancy, then of the pool.
 struct Nodes {
-    /// Slots that each node is to have; none for the vacancy.
+    /// Slots that each is to have, before any trade.
     quotas: Vec<usize>,
-    /// Slots that each node has.
-    counts: Vec<usize>,
+    /// Slots missing to the quota; negative above it.
+    lacking: Vec<i64>,
+    rounding: Vec<Rounding>,
     /// Cost of the cheapest way to each node from those above their quota, or a lower bound.
     potentials: Vec<u32>,
     /// The same for the sink.
@@ -50,16 +56,30 @@ struct Nodes {
 
 impl Nodes {
     fn any_above_quota(&self) -> bool {
-        (0..self.counts.len()).any(|node| self.is_above_quota(node))
-    }
-
-    fn is_above_quota(&self, node: usize) -> bool {
-        self.counts[node] > self.quotas[node]
+        self.lacking.iter().any(|&lacking| lacking < 0)
     }
 
     fn is_sink(&self, node: u16) -> bool {
         let node = usize::from(node);
-        self.counts[node] < self.quotas[node] && self.potentials[node] == self.potential_sink
+        self.lacking[node] > 0 && self.potentials[node] == self.potential_sink
+    }
+
+    fn pool(&self) -> u16 {
+        index(self.quotas.len() - 1)
+    }
+
+    /// Whether `node` may take over a rounding up at reduced cost 0.
+    fn may_round_up(&self, node: u16) -> bool {
+        self.rounding[usize::from(node)] == Rounding::Down && self.is_level_with_pool(node)
+    }
+
+    /// Whether `node` may give up its rounding up at reduced cost 0.
+    fn may_round_down(&self, node: u16) -> bool {
+        self.rounding[usize::from(node)] == Rounding::Up && self.is_level_with_pool(node)
+    }
+
+    fn is_level_with_pool(&self, node: u16) -> bool {
+        self.potentials[usize::from(node)] == self.potentials[usize::from(self.pool())]
     }
 
     /// Whether a path may go on to `node` at `level`; the last level has sinks only.
@@ -70,8 +90,8 @@ impl Nodes {
     /// Whether `a` lacks a greater part of its quota than `b`.
     fn lacks_more(&self, a: u16, b: u16) -> bool {
         let (a, b) = (usize::from(a), usize::from(b));
-        let lacking = |node: usize| self.quotas[node].saturating_sub(self.counts[node]);
-        lacking(a) * self.quotas[b] > lacking(b) * self.quotas[a]
+        let quota = |node: usize| i64::try_from(self.quotas[node]).expect("at most 65,536");
+        self.lacking[a] * quota(b) > self.lacking[b] * quota(a)
     }
 
     fn reach(&mut self, node: u16, level: u32, queue: &mut Vec<u16>) {
@@ -83,11 +103,14 @@ impl Nodes {
     }
 }
 
-/// A swap on the path being searched, to be undone if it leads nowhere.
-struct Step {
-    slot: usize,
-    node: u16,
-    zone: u16,
+/// A step on the path being searched, to be undone if it leads nowhere.
+enum Step {
+    /// `node` gave a slot, which was in `zone`.
+    Swap { node: u16, slot: usize, zone: u16 },
+    /// `node` took over a rounding up.
+    RoundUp { node: u16 },
+    /// `node` gave its rounding up to the pool's last taker.
+    RoundDown { node: u16 },
 }
 
 struct Flow<'a> {
@@ -104,17 +127,22 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    fn new(topology: &'a Topology, rows: &'a mut Rows, quotas: &[usize], seed: u64) -> Self {
-        let count = topology.nodes() + 1;
-        let mut counts = vec![0; count];
+    fn new(topology: &'a Topology, rows: &'a mut Rows, quotas: &[Quota], seed: u64) -> Self {
+        let mut counts: Vec<usize> = quotas.iter().map(|quota| quota.count).collect();
+        let mut rounding: Vec<Rounding> = quotas.iter().map(|quota| quota.rounding).collect();
+        // The vacancy is to have nothing, and the pool has no slots.
+        counts.extend([0, 0]);
+        rounding.extend([Rounding::Exact; 2]);
+        let lacking = counts.iter().map(|&count| i64::try_from(count).expect("at most 65,536"));
+        let mut lacking: Vec<i64> = lacking.collect();
         for &node in &rows.slots {
-            counts[usize::from(node)] += 1;
+            lacking[usize::from(node)] -= 1;
         }
-        let mut quotas = quotas.to_vec();
-        quotas.push(0);
+        let count = counts.len();
         let nodes = Nodes {
-            quotas,
-            counts,
+            quotas: counts,
+            lacking,
+            rounding,
             potentials: vec![0; count],
             potential_sink: 0,
             levels: vec![UNREACHED; count],
@@ -142,8 +170,8 @@ impl<'a> Flow<'a> {
             unreached.add(0, self.nodes.potentials[node], zone, index(node));
         }
         let mut queue = Vec::new();
-        for node in 0..self.nodes.counts.len() {
-            if self.nodes.is_above_quota(node) {
+        for (node, &lacking) in self.nodes.lacking.iter().enumerate() {
+            if lacking < 0 {
                 self.nodes.levels[node] = 0;
                 queue.push(index(node));
             }
@@ -155,8 +183,16 @@ impl<'a> Flow<'a> {
             if level > self.nodes.level_sink {
                 break;
             }
+            if node == self.nodes.pool() {
+                self.reach_from_pool(level, &mut queue);
+                continue;
+            }
             for position in self.held.range(node) {
                 self.reach_from(node, self.held.at(position), level, &mut unreached, &mut queue);
+            }
+            let pool = self.nodes.pool();
+            if self.nodes.levels[usize::from(pool)] == UNREACHED && self.nodes.may_round_up(node) {
+                self.nodes.reach(pool, level, &mut queue);
             }
         }
         if self.nodes.level_sink == UNREACHED {
@@ -213,11 +249,20 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// Gives `level` to every unreached node that can give up its rounding up.
+    fn reach_from_pool(&mut self, level: u32, queue: &mut Vec<u16>) {
+        for node in 0..self.topology.nodes() {
+            if self.nodes.levels[node] == UNREACHED && self.nodes.may_round_down(index(node)) {
+                self.nodes.reach(index(node), level, queue);
+            }
+        }
+    }
+
     fn index_targets(&mut self, reached: &[u16]) {
         self.targets = Groups::default();
         for &node in reached {
             let level = self.nodes.levels[usize::from(node)];
-            if level > 0 && self.nodes.is_target(node, level) {
+            if level > 0 && node != self.nodes.pool() && self.nodes.is_target(node, level) {
                 let potential = self.nodes.potentials[usize::from(node)];
                 self.targets.add(level, potential, self.topology.zone(node), node);
             }
@@ -239,8 +284,8 @@ impl<'a> Flow<'a> {
 
     /// Augments along shortest paths until the levels allow no more.
     fn block(&mut self) {
-        for node in 0..self.nodes.counts.len() {
-            while self.nodes.is_above_quota(node) && self.augment(index(node)) {}
+        for node in 0..self.nodes.lacking.len() {
+            while self.nodes.lacking[node] < 0 && self.augment(index(node)) {}
         }
     }
 
@@ -251,14 +296,12 @@ impl<'a> Flow<'a> {
         let mut level = 0;
         loop {
             if level == self.nodes.level_sink {
-                self.nodes.counts[usize::from(source)] -= 1;
-                self.nodes.counts[usize::from(node)] += 1;
+                self.nodes.lacking[usize::from(source)] += 1;
+                self.nodes.lacking[usize::from(node)] -= 1;
                 return true;
             }
-            if let Some((slot, target)) = self.next_swap(node, level + 1) {
-                path.push(Step { slot, node, zone: self.rows.zones[slot] });
-                self.rows.slots[slot] = target;
-                self.rows.zones[slot] = self.topology.zone(target);
+            if let Some((step, target)) = self.advance(node, level + 1) {
+                path.push(step);
                 node = target;
                 level += 1;
                 continue;
@@ -266,11 +309,62 @@ impl<'a> Flow<'a> {
             // A dead end until levels are found anew.
             self.nodes.levels[usize::from(node)] = UNREACHED;
             let Some(step) = path.pop() else { return false };
-            self.rows.slots[step.slot] = step.node;
-            self.rows.zones[step.slot] = step.zone;
-            node = step.node;
+            node = self.retreat(&step);
             level -= 1;
         }
+    }
+
+    /// Takes a step from `node` to a node of `level`, if there is one left.
+    fn advance(&mut self, node: u16, level: u32) -> Option<(Step, u16)> {
+        if node == self.nodes.pool() {
+            let target = self.next_to_round_down(level)?;
+            self.nodes.rounding[usize::from(target)] = Rounding::Down;
+            return Some((Step::RoundDown { node: target }, target));
+        }
+        if let Some((slot, target)) = self.next_swap(node, level) {
+            let zone = self.rows.zones[slot];
+            self.rows.slots[slot] = target;
+            self.rows.zones[slot] = self.topology.zone(target);
+            return Some((Step::Swap { node, slot, zone }, target));
+        }
+        let pool = self.nodes.pool();
+        if self.nodes.is_target(pool, level) && self.nodes.may_round_up(node) {
+            self.nodes.rounding[usize::from(node)] = Rounding::Up;
+            return Some((Step::RoundUp { node }, pool));
+        }
+        None
+    }
+
+    /// Undoes a step and tells where it began.
+    fn retreat(&mut self, step: &Step) -> u16 {
+        match *step {
+            Step::Swap { node, slot, zone } => {
+                self.rows.slots[slot] = node;
+                self.rows.zones[slot] = zone;
+                node
+            }
+            Step::RoundUp { node } => {
+                self.nodes.rounding[usize::from(node)] = Rounding::Down;
+                node
+            }
+            Step::RoundDown { node } => {
+                self.nodes.rounding[usize::from(node)] = Rounding::Up;
+                self.nodes.pool()
+            }
+        }
+    }
+
+    /// A node of `level` that can give up its rounding up.
+    fn next_to_round_down(&mut self, level: u32) -> Option<u16> {
+        let cursor = usize::from(self.nodes.pool());
+        while self.cursors[cursor] < self.topology.nodes() {
+            let node = index(self.cursors[cursor]);
+            if self.nodes.is_target(node, level) && self.nodes.may_round_down(node) {
+                return Some(node);
+            }
+            self.cursors[cursor] += 1;
+        }
+        None
     }
 
     /// A slot that `node` can give to a node of `level`, and that node.

@@ -1,5 +1,6 @@
 //! Who comes first among the owners of a partition.
 
+use super::quotas::Quota;
 use super::rows::Rows;
 use super::topology::Topology;
 
@@ -9,7 +10,7 @@ use super::topology::Topology;
 /// 2. Staying owners keep their order, and a new owner never comes before the position that was
 ///    given up for it. So a prefix gets no more new owners than it lost.
 /// 3. Each position is dealt out evenly among the nodes, in particular the first.
-pub(super) fn order(topology: &Topology, rows: &mut Rows, quotas: &[usize]) {
+pub(super) fn order(topology: &Topology, rows: &mut Rows, quotas: &[Quota]) {
     let width = topology.width;
     let mut order = Order { topology, quotas, dealt: vec![0; topology.nodes() * width] };
     let mut ordered = Vec::with_capacity(width);
@@ -22,7 +23,7 @@ pub(super) fn order(topology: &Topology, rows: &mut Rows, quotas: &[usize]) {
 
 struct Order<'a> {
     topology: &'a Topology,
-    quotas: &'a [usize],
+    quotas: &'a [Quota],
     /// How often each node was dealt each position.
     dealt: Vec<usize>,
 }
@@ -46,7 +47,7 @@ impl Order<'_> {
             let deals = |at: &usize| {
                 let node = usize::from(left[*at]);
                 // Compared as dealt / quota, scaled.
-                (self.dealt[node * row.len() + position] << 32) / self.quotas[node].max(1)
+                (self.dealt[node * row.len() + position] << 32) / self.quotas[node].count.max(1)
             };
             let chosen = spreading
                 .iter()

@@ -5,8 +5,24 @@ use std::cmp::Reverse;
 use super::shares::Fraction;
 use super::topology::{Rule, Topology};
 
-/// How many partitions each node is to own: its share rounded down or up, so that the sum is right
-/// and the zones and regions stay within their bounds.
+/// How many partitions a node is to own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Quota {
+    pub(super) count: usize,
+    pub(super) rounding: Rounding,
+}
+
+/// How a share became a whole number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rounding {
+    /// It was one.
+    Exact,
+    Down,
+    Up,
+}
+
+/// The share of each node rounded down or up, so that the sum is right and the zones and regions
+/// stay within their bounds.
 ///
 /// Those are rounded up first that already own more than the rounded-down share, then those with
 /// the largest remainder, then those with the smaller id. Taking them greedily is optimal, since
@@ -16,19 +32,24 @@ pub(super) fn quotas(
     partitions: usize,
     shares: &[Fraction],
     owned: &[usize],
-) -> Vec<usize> {
-    let mut quotas: Vec<usize> = shares.iter().map(|share| whole(share.floor())).collect();
+) -> Vec<Quota> {
+    let quota = |share: &Fraction| Quota {
+        count: whole(share.floor()),
+        rounding: if share.remainder().is_zero() { Rounding::Exact } else { Rounding::Down },
+    };
+    let mut quotas: Vec<Quota> = shares.iter().map(quota).collect();
     let mut order: Vec<usize> =
-        (0..shares.len()).filter(|&node| !shares[node].remainder().is_zero()).collect();
+        (0..shares.len()).filter(|&node| quotas[node].rounding == Rounding::Down).collect();
     order.sort_by_key(|&node| {
-        let above_floor = owned[node] > quotas[node];
+        let above_floor = owned[node] > quotas[node].count;
         (Reverse(above_floor), Reverse(shares[node].remainder()), node)
     });
 
     let mut room = Room::new(topology, partitions, &quotas, &order);
     for node in order {
         if room.round_up(topology, node) {
-            quotas[node] += 1;
+            quotas[node].count += 1;
+            quotas[node].rounding = Rounding::Up;
         }
     }
     assert_eq!(room.left, 0, "shares add up to a whole number within whole bounds");
@@ -69,7 +90,7 @@ struct Room {
 }
 
 impl Room {
-    fn new(topology: &Topology, partitions: usize, quotas: &[usize], order: &[usize]) -> Self {
+    fn new(topology: &Topology, partitions: usize, quotas: &[Quota], order: &[usize]) -> Self {
         let group = |rule: Rule| Group {
             undecided: 0,
             missing: signed(rule.lower() * partitions),
@@ -77,13 +98,13 @@ impl Room {
         };
         let mut zones = vec![group(topology.zone_rule); topology.zones()];
         let mut regions = vec![group(topology.region_rule); topology.regions];
-        for (node, &quota) in quotas.iter().enumerate() {
+        for (node, quota) in quotas.iter().enumerate() {
             let zone = topology.zone_of[node];
             for group in
                 [&mut zones[usize::from(zone)], &mut regions[usize::from(topology.region(zone))]]
             {
-                group.missing -= signed(quota);
-                group.space -= signed(quota);
+                group.missing -= signed(quota.count);
+                group.space -= signed(quota.count);
             }
         }
         for &node in order {
@@ -96,7 +117,8 @@ impl Room {
             regions,
             regions_must: 0,
             regions_may: 0,
-            left: signed(topology.width * partitions) - signed(quotas.iter().sum()),
+            left: signed(topology.width * partitions)
+                - signed(quotas.iter().map(|quota| quota.count).sum()),
         };
         for (zone, &region) in room.zones.iter().zip(&topology.region_of) {
             room.zones_must[usize::from(region)] += zone.must();

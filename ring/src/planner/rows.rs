@@ -1,6 +1,7 @@
 //! The table that the flow starts from: the old owners, as far as the spread allows them.
 
 use super::groups::mix;
+use super::quotas::Quota;
 use super::topology::{Rule, Topology};
 
 /// A table under construction: `topology.width` slots per partition, each in a zone.
@@ -18,14 +19,14 @@ pub(super) struct Rows {
 /// vacant, in zones that still lack owners.
 ///
 /// `old` has `topology.width` entries per partition.
-pub(super) fn start(topology: &Topology, old: Vec<u16>, quotas: &[usize], seed: u64) -> Rows {
+pub(super) fn start(topology: &Topology, old: Vec<u16>, quotas: &[Quota], seed: u64) -> Rows {
     let width = topology.width;
     let vacant = vacant(topology);
     let mut slots = vec![vacant; old.len()];
     let mut zones = vec![0; old.len()];
     let mut lacking = vec![0_i64; topology.zones()];
-    for (node, &quota) in quotas.iter().enumerate() {
-        let quota = i64::try_from(quota).expect("at most the partitions");
+    for (node, quota) in quotas.iter().enumerate() {
+        let quota = i64::try_from(quota.count).expect("at most the partitions");
         lacking[usize::from(topology.zone_of[node])] += quota;
     }
     let mut row = Row::new(topology);
