@@ -104,6 +104,16 @@ impl Cell {
         self.tallies.iter().any(|(_, tally)| tally.is_standing())
     }
 
+    /// Joins in every tally of `other` that a removal would have to take back.
+    pub(crate) fn carry_standing(&mut self, other: &Cell) {
+        let standing = other.tallies.iter().filter(|(_, tally)| tally.is_standing());
+        if self.tallies.is_empty() {
+            self.tallies.extend(standing.copied());
+        } else {
+            standing.for_each(|(share, tally)| self.join_tally(*share, tally));
+        }
+    }
+
     /// Joins one share's tally in.
     pub fn join_tally(&mut self, share: Share, tally: &Tally) {
         match self.tallies.binary_search_by_key(&share, |entry| entry.0) {

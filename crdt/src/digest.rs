@@ -5,7 +5,6 @@
 //! digests and its context's, so it can be kept up to date from the rows that an operation touches.
 //! The bytes fed to the hash are in docs/formats.md.
 
-use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::address::Address;
@@ -16,8 +15,6 @@ use crate::mutants::{Mutant, mutant};
 use crate::payload::Payload;
 use crate::root::Root;
 
-type Feed = SmallVec<[u8; 256]>;
-
 /// The version of what is fed to the hash. Changing it makes every replica look different once.
 const DOMAIN: u8 = 1;
 
@@ -26,13 +23,13 @@ pub fn dots_digest(address: &Address, cell: &Cell) -> u128 {
     if cell.dots().is_empty() || mutant(Mutant::DigestOfContextOnly) {
         return 0;
     }
-    let mut feed = feed_address(b'd', address);
-    feed_count(&mut feed, cell.dots().len());
+    let mut feed = Feed::of_cell(b'd', address);
+    feed.count(cell.dots().len());
     for (dot, payload) in cell.dots() {
-        feed_dot(&mut feed, *dot);
-        feed_payload(&mut feed, payload);
+        feed.dot(*dot);
+        feed.payload(payload);
     }
-    xxh3_128(&feed)
+    feed.digest()
 }
 
 /// The digest of a cell's tallies at its address; 0 where there are none.
@@ -40,16 +37,16 @@ pub fn tallies_digest(address: &Address, cell: &Cell) -> u128 {
     if cell.tallies().is_empty() || mutant(Mutant::DigestOfContextOnly) {
         return 0;
     }
-    let mut feed = feed_address(b't', address);
-    feed_count(&mut feed, cell.tallies().len());
+    let mut feed = Feed::of_cell(b't', address);
+    feed.count(cell.tallies().len());
     for (share, tally) in cell.tallies() {
-        feed.extend_from_slice(&share.actor.0.to_le_bytes());
-        feed.extend_from_slice(&share.ordinal.to_le_bytes());
+        feed.put(share.actor.0.to_le_bytes());
+        feed.put(share.ordinal.to_le_bytes());
         for amount in [tally.p, tally.n, tally.p0, tally.n0] {
-            feed.extend_from_slice(&amount.to_le_bytes());
+            feed.put(amount.to_le_bytes());
         }
     }
-    xxh3_128(&feed)
+    feed.digest()
 }
 
 /// The digest of one row outside the root: the sum of those of its dots and of its tallies. Two parts,
@@ -63,17 +60,16 @@ pub fn context_digest(context: &Context) -> u128 {
     if context.is_empty() || mutant(Mutant::DigestWithoutContext) {
         return 0;
     }
-    let mut feed = Feed::new();
-    feed.extend_from_slice(&[DOMAIN, b'x']);
-    feed_count(&mut feed, context.vector().len());
+    let mut feed = Feed::new(b'x');
+    feed.count(context.vector().len());
     for &(actor, upto) in context.vector() {
-        feed_dot(&mut feed, Dot::new(actor, upto));
+        feed.dot(Dot::new(actor, upto));
     }
-    feed_count(&mut feed, context.cloud().len());
+    feed.count(context.cloud().len());
     for &dot in context.cloud() {
-        feed_dot(&mut feed, dot);
+        feed.dot(dot);
     }
-    xxh3_128(&feed)
+    feed.digest()
 }
 
 /// The digest of the root row: its context and the cells that live in it.
@@ -88,46 +84,94 @@ pub fn key_digest(root: &Root) -> u128 {
     root.dots_sum.wrapping_add(root.tallies_sum).wrapping_add(root_digest(root))
 }
 
-fn feed_address(part: u8, address: &Address) -> Feed {
-    let mut feed = Feed::new();
-    feed.extend_from_slice(&[DOMAIN, part, address.kind as u8]);
-    feed_bytes(&mut feed, &address.path);
-    feed
+/// The bytes to be hashed. Most are short, so they are gathered without allocating.
+struct Feed {
+    inline: [u8; 384],
+    length: usize,
+    /// All of it, once it no longer fits inline.
+    spilled: Vec<u8>,
 }
 
-fn feed_count(feed: &mut Feed, count: usize) {
-    feed.extend_from_slice(&(count as u64).to_le_bytes());
-}
+impl Feed {
+    fn new(part: u8) -> Self {
+        let mut feed = Feed { inline: [0; 384], length: 0, spilled: Vec::new() };
+        feed.put([DOMAIN, part]);
+        feed
+    }
 
-fn feed_bytes(feed: &mut Feed, bytes: &[u8]) {
-    feed_count(feed, bytes.len());
-    feed.extend_from_slice(bytes);
-}
+    fn of_cell(part: u8, address: &Address) -> Self {
+        let mut feed = Feed::new(part);
+        feed.put([address.kind as u8]);
+        feed.bytes(&address.path);
+        feed
+    }
 
-fn feed_dot(feed: &mut Feed, dot: Dot) {
-    feed.extend_from_slice(&dot.actor.0.to_le_bytes());
-    feed.extend_from_slice(&dot.sequence.to_le_bytes());
-}
-
-fn feed_payload(feed: &mut Feed, payload: &Payload) {
-    match payload {
-        Payload::Present => feed.push(0),
-        Payload::Removed => feed.push(1),
-        Payload::Value(time, value) => {
-            feed.push(2);
-            feed.extend_from_slice(&time.0.to_le_bytes());
-            feed_bytes(feed, value);
+    fn digest(&self) -> u128 {
+        if self.spilled.is_empty() {
+            xxh3_128(&self.inline[..self.length])
+        } else {
+            xxh3_128(&self.spilled)
         }
-        Payload::Score(time, score) => {
-            feed.push(3);
-            feed.extend_from_slice(&time.0.to_le_bytes());
-            feed.extend_from_slice(&score.get().to_bits().to_le_bytes());
+    }
+
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.slice(&bytes);
+    }
+
+    #[inline]
+    fn slice(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        match self.inline.get_mut(self.length..end) {
+            Some(free) if self.spilled.is_empty() => {
+                free.copy_from_slice(bytes);
+                self.length = end;
+            }
+            Some(_) | None => self.spill(bytes),
         }
-        Payload::Rank(rank) => feed.extend_from_slice(&[4, *rank]),
-        Payload::Deadline(time, deadline) => {
-            feed.extend_from_slice(&[5, u8::from(deadline.is_some())]);
-            feed.extend_from_slice(&time.0.to_le_bytes());
-            feed.extend_from_slice(&deadline.unwrap_or(0).to_le_bytes());
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline[..self.length]);
+        }
+        self.spilled.extend_from_slice(bytes);
+    }
+
+    fn count(&mut self, count: usize) {
+        self.put((count as u64).to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.slice(bytes);
+    }
+
+    fn dot(&mut self, dot: Dot) {
+        self.put(dot.actor.0.to_le_bytes());
+        self.put(dot.sequence.to_le_bytes());
+    }
+
+    fn payload(&mut self, payload: &Payload) {
+        match payload {
+            Payload::Present => self.put([0]),
+            Payload::Removed => self.put([1]),
+            Payload::Value(time, value) => {
+                self.put([2]);
+                self.put(time.0.to_le_bytes());
+                self.bytes(value);
+            }
+            Payload::Score(time, score) => {
+                self.put([3]);
+                self.put(time.0.to_le_bytes());
+                self.put(score.get().to_bits().to_le_bytes());
+            }
+            Payload::Rank(rank) => self.put([4, *rank]),
+            Payload::Deadline(time, deadline) => {
+                self.put([5, u8::from(deadline.is_some())]);
+                self.put(time.0.to_le_bytes());
+                self.put(deadline.unwrap_or(0).to_le_bytes());
+            }
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::kind::{COUNTED_KINDS, Kind};
 use crate::operation::OpError;
 use crate::operation::draft::Draft;
 use crate::operation::list::insert;
-use crate::operation::string::{Expire, set_expiry, value_of};
+use crate::operation::number::value_of;
+use crate::operation::string::{Expire, set_expiry};
 use crate::payload::{Payload, Score};
 
 /// All that a key holds of its visible type, and when it expires. History is not in it: what it is

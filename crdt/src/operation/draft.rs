@@ -87,11 +87,6 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         self.mint.peek()
     }
 
-    /// All that has been seen of the key, this draft's writes aside.
-    pub(crate) fn observed(&self) -> &Context {
-        &self.root.context
-    }
-
     /// A cell as it is now.
     pub(crate) fn cell(&self, address: &Address) -> Cow<'_, Cell> {
         match self.written.binary_search_by(|written| written.address.cmp(address)) {
@@ -303,6 +298,25 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         payload: impl FnOnce(HybridTime) -> Payload,
     ) -> Result<(), OpError> {
         let at = self.touch(address)?;
+        self.write(at, replaces, payload);
+        Ok(())
+    }
+
+    /// Renews a member: as [`Draft::put`] of its presence. Whether it was there already.
+    pub(crate) fn renew(&mut self, address: Address) -> Result<bool, OpError> {
+        let kind = address.kind;
+        let at = self.touch(address)?;
+        let was = self.written[at].seen.is_live(kind);
+        self.write(at, |_, _| true, |_| Payload::Present);
+        Ok(was)
+    }
+
+    fn write(
+        &mut self,
+        at: usize,
+        replaces: impl Fn(Dot, &Payload) -> bool,
+        payload: impl FnOnce(HybridTime) -> Payload,
+    ) {
         let observed = self.written[at].seen.time();
         let payload = payload(self.mint.time_above(observed));
         self.drop_dots(at, replaces);
@@ -314,12 +328,9 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         *changed = true;
         // The dots dropped vouched for increments that a removal of the new dot has to take back too,
         // wherever it is evaluated: so a cell without a live dot never has a standing tally.
-        for (share, tally) in seen.tallies() {
-            if tally.is_standing() && !mutant(Mutant::DropWithoutTallies) {
-                delta.join_tally(*share, tally);
-            }
+        if !mutant(Mutant::DropWithoutTallies) {
+            delta.carry_standing(seen);
         }
-        Ok(())
     }
 
     /// Assigns a value to which increments may be added: as [`Draft::put`], and takes back what was

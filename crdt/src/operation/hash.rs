@@ -7,8 +7,9 @@ use crate::cells::{Cells, Direction};
 use crate::footprint::{Footprint, Need};
 use crate::kind::{Kind, Shown};
 use crate::operation::draft::Draft;
+use crate::operation::number::{increment, increment_float, value_of};
 use crate::operation::set::{choose, choose_repeated, values};
-use crate::operation::string::{increment, increment_float, value_of};
+
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -160,15 +161,12 @@ impl HashOperation {
             }
             HashOperation::IncrementBy { field, by } => {
                 draft.limits().element(field)?;
-                let value = read(draft, field);
-                let sum = increment(draft, address(field), value, *by, OpError::FieldNotInteger)?;
+                let sum = increment(draft, address(field), *by, OpError::FieldNotInteger)?;
                 Ok(Reply::Integer(sum))
             }
             HashOperation::IncrementByFloat { field, by } => {
                 draft.limits().element(field)?;
-                let value = read(draft, field);
-                let sum =
-                    increment_float(draft, address(field), value, by, OpError::FieldNotFloat)?;
+                let sum = increment_float(draft, address(field), by, OpError::FieldNotFloat)?;
                 Ok(Reply::Value(sum))
             }
             HashOperation::Random(count) => Ok(Reply::Pairs(choose(all(draft), *count, draft))),

@@ -7,7 +7,8 @@ use crate::cells::{Cells, Direction};
 use crate::footprint::Footprint;
 use crate::kind::{Kind, Shown};
 use crate::operation::draft::Draft;
-use crate::operation::string::{increment, increment_float, value_of};
+use crate::operation::number::{increment, increment_float, value_of};
+
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -123,14 +124,12 @@ impl MapOperation {
             }
             MapOperation::IncrementBy { path, by } => {
                 let address = checked(draft, path)?;
-                let value = value_of(&draft.cell(&address));
-                let sum = increment(draft, address, value, *by, OpError::FieldNotInteger)?;
+                let sum = increment(draft, address, *by, OpError::FieldNotInteger)?;
                 Ok(Reply::Integer(sum))
             }
             MapOperation::IncrementByFloat { path, by } => {
                 let address = checked(draft, path)?;
-                let value = value_of(&draft.cell(&address));
-                let sum = increment_float(draft, address, value, by, OpError::FieldNotFloat)?;
+                let sum = increment_float(draft, address, by, OpError::FieldNotFloat)?;
                 Ok(Reply::Value(sum))
             }
             MapOperation::Remove { path, cells_max } => {

@@ -14,6 +14,7 @@ mod key;
 mod limits;
 mod list;
 mod map;
+mod number;
 mod reply;
 mod set;
 mod sorted_set;

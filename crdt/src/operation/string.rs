@@ -3,13 +3,12 @@
 use bytes::Bytes;
 
 use crate::address::Address;
-use crate::cell::Cell;
 use crate::cells::Cells;
 use crate::context::Context;
-use crate::decimal::{Decimal, ParseDecimalError};
 use crate::footprint::Footprint;
 use crate::kind::{COUNTED_KINDS, Shown};
 use crate::operation::draft::Draft;
+use crate::operation::number::{increment, increment_float, siblings_of, value_of};
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -126,28 +125,30 @@ impl StringOperation {
             draft.expect(Shown::String)?;
         }
         let register = Address::REGISTER;
-        let value = value_of(&draft.cell(&register));
+        let value = || value_of(&draft.cell(&register));
         match self {
-            StringOperation::Get => Ok(Reply::value(value)),
+            StringOperation::Get => Ok(Reply::value(value())),
             StringOperation::GetRange { start, end } => {
-                let value = value.unwrap_or_default();
+                let value = value().unwrap_or_default();
                 Ok(Reply::Value(value.slice(clamp(value.len(), *start, *end))))
             }
-            StringOperation::Length => Ok(Reply::count(value.map_or(0, |value| value.len()))),
+            StringOperation::Length => Ok(Reply::count(value().map_or(0, |value| value.len()))),
             StringOperation::GetDelete => {
+                let value = value();
                 if value.is_some() {
                     draft.remove(register)?;
                 }
                 Ok(Reply::value(value))
             }
             StringOperation::GetExpire(expire) => {
+                let value = value();
                 if value.is_some() {
                     set_expiry(draft, *expire)?;
                 }
                 Ok(Reply::value(value))
             }
             StringOperation::Append(tail) => {
-                let mut whole = value.map_or_else(Vec::new, Vec::from);
+                let mut whole = value().map_or_else(Vec::new, Vec::from);
                 draft.limits().value(whole.len().saturating_add(tail.len()))?;
                 whole.extend_from_slice(tail);
                 let length = Reply::count(whole.len());
@@ -157,7 +158,7 @@ impl StringOperation {
             StringOperation::SetRange { offset, value: part } => {
                 let offset =
                     usize::try_from(*offset).map_err(|_negative| OpError::OffsetOutOfRange)?;
-                let mut whole = value.map_or_else(Vec::new, Vec::from);
+                let mut whole = value().map_or_else(Vec::new, Vec::from);
                 if part.is_empty() {
                     return Ok(Reply::count(whole.len()));
                 }
@@ -170,12 +171,10 @@ impl StringOperation {
                 Ok(length)
             }
             StringOperation::IncrementBy(by) => {
-                let sum = increment(draft, register, value, *by, OpError::NotInteger)?;
-                Ok(Reply::Integer(sum))
+                increment(draft, register, *by, OpError::NotInteger).map(Reply::Integer)
             }
             StringOperation::IncrementByFloat(by) => {
-                let sum = increment_float(draft, register, value, by, OpError::NotFloat)?;
-                Ok(Reply::Value(sum))
+                increment_float(draft, register, by, OpError::NotFloat).map(Reply::Value)
             }
             StringOperation::GetSiblings => {
                 let cell = draft.cell(&register);
@@ -259,102 +258,6 @@ pub(super) fn set_expiry<C: Cells>(
         Expire::Never => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, None)),
         Expire::At(at) => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, Some(at))),
     }
-}
-
-/// What a register or field reads as: the winning assignment plus what was added to it since.
-///
-/// Increments concurrent with the assignment of something that is no number are not shown.
-pub(super) fn value_of(cell: &Cell) -> Option<Bytes> {
-    if cell.dots().is_empty() {
-        return None;
-    }
-    let assigned = cell.assigned();
-    let sum = cell.decimal_sum();
-    let added = cell.dots().iter().any(|(_, payload)| *payload == Payload::Present);
-    match assigned {
-        Some(value) if !added && sum == Decimal::ZERO => Some(value.clone()),
-        Some(value) => {
-            let total = Decimal::parse(value).ok().and_then(|base| base.checked_add(sum));
-            Some(total.map_or_else(|| value.clone(), |total| total.to_string().into()))
-        }
-        None => Some(sum.to_string().into()),
-    }
-}
-
-/// All concurrent values, oldest first. What was added belongs to each that is a number.
-fn siblings_of(cell: &Cell) -> Vec<Bytes> {
-    let mut values: Vec<_> = cell
-        .dots()
-        .iter()
-        .filter_map(|(dot, payload)| match payload {
-            Payload::Value(time, value) => Some((*time, *dot, value)),
-            Payload::Present
-            | Payload::Removed
-            | Payload::Score(..)
-            | Payload::Rank(_)
-            | Payload::Deadline(..) => None,
-        })
-        .collect();
-    values.sort();
-    if values.is_empty() {
-        return value_of(cell).into_iter().collect();
-    }
-    let sum = cell.decimal_sum();
-    let read = |value: &Bytes| match Decimal::parse(value).ok().and_then(|b| b.checked_add(sum)) {
-        Some(total) if sum != Decimal::ZERO => Bytes::from(total.to_string()),
-        Some(_) | None => value.clone(),
-    };
-    values.into_iter().map(|(_, _, value)| read(value)).collect()
-}
-
-/// Adds an integer to a cell that reads as `value`, and answers the sum.
-pub(super) fn increment<C: Cells>(
-    draft: &mut Draft<'_, '_, C>,
-    address: Address,
-    value: Option<Bytes>,
-    by: i64,
-    not_integer: OpError,
-) -> Result<i64, OpError> {
-    let before = match value {
-        Some(value) => parse_integer(&value).ok_or(not_integer)?,
-        None => 0,
-    };
-    let sum = before.checked_add(by).ok_or(OpError::Overflow)?;
-    let added = draft.add_decimal(address, Decimal::from_integer(by))?;
-    added.map(|()| sum).ok_or(OpError::Overflow)
-}
-
-/// Adds a number in text to a cell that reads as `value`, and answers the sum as Redis prints it.
-pub(super) fn increment_float<C: Cells>(
-    draft: &mut Draft<'_, '_, C>,
-    address: Address,
-    value: Option<Bytes>,
-    by: &[u8],
-    value_not_float: OpError,
-) -> Result<Bytes, OpError> {
-    let by = parse_decimal(by, OpError::NotFloat)?;
-    let before = match value {
-        Some(value) => parse_decimal(&value, value_not_float)?,
-        None => Decimal::ZERO,
-    };
-    let sum = before.checked_add(by).ok_or(OpError::OutOfDecimals)?;
-    let added = draft.add_decimal(address, by)?;
-    added.map(|()| sum.to_string().into()).ok_or(OpError::OutOfDecimals)
-}
-
-fn parse_decimal(text: &[u8], malformed: OpError) -> Result<Decimal, OpError> {
-    Decimal::parse(text).map_err(|error| match error {
-        ParseDecimalError::Malformed => malformed,
-        ParseDecimalError::Range => OpError::OutOfDecimals,
-    })
-}
-
-/// An integer as Redis accepts one in a value: no sign but −, no leading zeros, no spaces.
-fn parse_integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let canonical =
-        text == b"0" || digits.first().is_some_and(|first| (b'1'..=b'9').contains(first));
-    canonical.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
 }
 
 /// Redis's inclusive, possibly negative index pair as a range within `length`.
