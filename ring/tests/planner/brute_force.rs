@@ -6,8 +6,7 @@ use coterie_ring::{Layout, Member, NodeId, NodeState, Plan, PlanError, Spread, b
 use rand::RngExt;
 
 use crate::fleet::{
-    active, edit, fleet, groups, judge, node, partitioner, placement, proof, seeded,
-    shareholders,
+    active, edit, fleet, groups, judge, node, partitioner, placement, proof, seeded, shareholders,
 };
 
 /// Fewest copies with which any table that gives each node its share, rounded down or up, and is
