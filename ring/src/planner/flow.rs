@@ -15,9 +15,11 @@
 //! shortest-path search, with blocking flows as in Dinic's algorithm. Rounding up is traded over a
 //! further vertex, the pool.
 
-use super::groups::{Group, Groups, Slots, mix};
+use super::groups::{Groups, Slots, mix};
+use super::pick::pick;
 use super::quotas::{Quota, Rounding};
 use super::rows::Rows;
+use super::standing::{Nodes, UNREACHED, index};
 use super::swap::Swap;
 use super::topology::Topology;
 
@@ -32,74 +34,6 @@ pub(super) fn balance(topology: &Topology, rows: &mut Rows, quotas: &[Quota], se
         } else {
             flow.raise_potentials();
         }
-    }
-}
-
-const UNREACHED: u32 = u32::MAX;
-
-/// What is known of each node, then of the vacancy, then of the pool.
-struct Nodes {
-    /// Slots that each is to have, before any trade.
-    quotas: Vec<usize>,
-    /// Slots missing to the quota; negative above it.
-    lacking: Vec<i64>,
-    rounding: Vec<Rounding>,
-    /// Cost of the cheapest way to each node from those above their quota, or a lower bound.
-    potentials: Vec<u32>,
-    /// The same for the sink.
-    potential_sink: u32,
-    /// Swaps on the shortest way of reduced cost 0 to each node.
-    levels: Vec<u32>,
-    /// The level at which a node below its quota was first met.
-    level_sink: u32,
-}
-
-impl Nodes {
-    fn any_above_quota(&self) -> bool {
-        self.lacking.iter().any(|&lacking| lacking < 0)
-    }
-
-    fn is_sink(&self, node: u16) -> bool {
-        let node = usize::from(node);
-        self.lacking[node] > 0 && self.potentials[node] == self.potential_sink
-    }
-
-    fn pool(&self) -> u16 {
-        index(self.quotas.len() - 1)
-    }
-
-    /// Whether `node` may take over a rounding up at reduced cost 0.
-    fn may_round_up(&self, node: u16) -> bool {
-        self.rounding[usize::from(node)] == Rounding::Down && self.is_level_with_pool(node)
-    }
-
-    /// Whether `node` may give up its rounding up at reduced cost 0.
-    fn may_round_down(&self, node: u16) -> bool {
-        self.rounding[usize::from(node)] == Rounding::Up && self.is_level_with_pool(node)
-    }
-
-    fn is_level_with_pool(&self, node: u16) -> bool {
-        self.potentials[usize::from(node)] == self.potentials[usize::from(self.pool())]
-    }
-
-    /// Whether a path may go on to `node` at `level`; the last level has sinks only.
-    fn is_target(&self, node: u16, level: u32) -> bool {
-        self.levels[usize::from(node)] == level && (level < self.level_sink || self.is_sink(node))
-    }
-
-    /// Whether `a` lacks a greater part of its quota than `b`.
-    fn lacks_more(&self, a: u16, b: u16) -> bool {
-        let (a, b) = (usize::from(a), usize::from(b));
-        let quota = |node: usize| i64::try_from(self.quotas[node]).expect("at most 65,536");
-        self.lacking[a] * quota(b) > self.lacking[b] * quota(a)
-    }
-
-    fn reach(&mut self, node: u16, level: u32, queue: &mut Vec<u16>) {
-        self.levels[usize::from(node)] = level;
-        if self.is_sink(node) {
-            self.level_sink = level;
-        }
-        queue.push(node);
     }
 }
 
@@ -402,73 +336,4 @@ impl<'a> Flow<'a> {
         let random = mix(self.seed ^ u64::try_from(slot).expect("fewer than 2^20 slots"));
         pick(group, &swap, nodes, level, random)
     }
-}
-
-/// A target in a zone that `swap` allows, its own first; forgets nodes that are none any more.
-fn pick(group: &mut Group, swap: &Swap<'_>, nodes: &Nodes, level: u32, random: u64) -> Option<u16> {
-    if let Some(candidates) = group.of_zone(swap.zone())
-        && let Some(target) = pick_in_zone(candidates, swap, nodes, level, random)
-    {
-        return Some(target);
-    }
-    let mut position = 0;
-    while position < group.zones() {
-        let (zone, candidates) = group.zone(position);
-        if zone != swap.zone() && swap.allows_zone(zone) {
-            let target = pick_in_zone(candidates, swap, nodes, level, random);
-            if target.is_some() {
-                return target;
-            }
-        }
-        if candidates.is_empty() {
-            group.close(position);
-        } else {
-            position += 1;
-        }
-    }
-    None
-}
-
-/// Of a few candidates from a random position on, the one that lacks most.
-///
-/// Random, so that the partitions of a node share their other owners with many nodes; the one that
-/// lacks most, so that all nodes fill up at the same time and the choice stays wide.
-fn pick_in_zone(
-    candidates: &mut Vec<u16>,
-    swap: &Swap<'_>,
-    nodes: &Nodes,
-    level: u32,
-    random: u64,
-) -> Option<u16> {
-    const SAMPLES: usize = 4;
-    let mut best: Option<u16> = None;
-    let mut samples = 0;
-    let mut left = candidates.len();
-    let mut position = if left == 0 { 0 } else { remainder(random, left) };
-    while left > 0 && samples < SAMPLES {
-        left -= 1;
-        position = if position < candidates.len() { position } else { 0 };
-        let candidate = candidates[position];
-        if !nodes.is_target(candidate, level) {
-            candidates.swap_remove(position);
-            continue;
-        }
-        position += 1;
-        if swap.is_new_to(candidate) {
-            samples += 1;
-            if best.is_none_or(|best| nodes.lacks_more(candidate, best)) {
-                best = Some(candidate);
-            }
-        }
-    }
-    best
-}
-
-fn remainder(random: u64, count: usize) -> usize {
-    let count = u64::try_from(count).expect("counts fit 64 bits");
-    usize::try_from(random % count).expect("below a count")
-}
-
-fn index(node: usize) -> u16 {
-    u16::try_from(node).expect("fewer than 65,536 nodes")
 }

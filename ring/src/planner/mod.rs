@@ -7,10 +7,12 @@
 mod flow;
 mod groups;
 mod order;
+mod pick;
 mod plan;
 mod quotas;
 mod rows;
 mod shares;
+mod standing;
 mod swap;
 mod topology;
 mod transfer;

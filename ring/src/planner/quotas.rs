@@ -56,33 +56,30 @@ pub(super) fn quotas(
     quotas
 }
 
-/// How many more of a group's undecided nodes must, and may, be rounded up.
+/// How many more of a group's nodes must, and may, be rounded up to stay within its bounds.
 #[derive(Clone, Copy)]
-struct Group {
-    /// Undecided nodes.
-    undecided: i64,
-    /// Missing to the group's lower bound.
+struct Bounds {
     missing: i64,
-    /// Left to the group's upper bound.
     space: i64,
 }
 
-impl Group {
-    fn must(self) -> i64 {
-        self.missing.max(0)
-    }
-
-    fn may(self) -> i64 {
-        self.undecided.min(self.space)
+impl Bounds {
+    fn take(&mut self, count: i64) {
+        self.missing -= count;
+        self.space -= count;
     }
 }
 
+/// What can still be rounded up, with the sums over zones and regions kept at hand.
 struct Room {
-    zones: Vec<Group>,
-    /// `undecided` unused: what a region may take is what its zones may.
-    regions: Vec<Group>,
+    zones: Vec<Bounds>,
+    /// Nodes of each zone that are not decided on yet.
+    undecided: Vec<i64>,
+    regions: Vec<Bounds>,
+    /// Per region, what its zones must and may round up.
     zones_must: Vec<i64>,
     zones_may: Vec<i64>,
+    /// What all regions must and may round up.
     regions_must: i64,
     regions_may: i64,
     /// Nodes still to be rounded up.
@@ -91,48 +88,49 @@ struct Room {
 
 impl Room {
     fn new(topology: &Topology, partitions: usize, quotas: &[Quota], order: &[usize]) -> Self {
-        let group = |rule: Rule| Group {
-            undecided: 0,
+        let bounds = |rule: Rule| Bounds {
             missing: signed(rule.lower() * partitions),
             space: signed(rule.upper(topology.width) * partitions),
         };
-        let mut zones = vec![group(topology.zone_rule); topology.zones()];
-        let mut regions = vec![group(topology.region_rule); topology.regions];
-        for (node, quota) in quotas.iter().enumerate() {
-            let zone = topology.zone_of[node];
-            for group in
-                [&mut zones[usize::from(zone)], &mut regions[usize::from(topology.region(zone))]]
-            {
-                group.missing -= signed(quota.count);
-                group.space -= signed(quota.count);
-            }
-        }
-        for &node in order {
-            zones[usize::from(topology.zone_of[node])].undecided += 1;
-        }
         let mut room = Self {
-            zones_must: vec![0; regions.len()],
-            zones_may: vec![0; regions.len()],
-            zones,
-            regions,
+            zones: vec![bounds(topology.zone_rule); topology.zones()],
+            undecided: vec![0; topology.zones()],
+            regions: vec![bounds(topology.region_rule); topology.regions],
+            zones_must: vec![0; topology.regions],
+            zones_may: vec![0; topology.regions],
             regions_must: 0,
             regions_may: 0,
-            left: signed(topology.width * partitions)
-                - signed(quotas.iter().map(|quota| quota.count).sum()),
+            left: signed(topology.width * partitions),
         };
-        for (zone, &region) in room.zones.iter().zip(&topology.region_of) {
-            room.zones_must[usize::from(region)] += zone.must();
-            room.zones_may[usize::from(region)] += zone.may();
+        for (quota, &zone) in quotas.iter().zip(&topology.zone_of) {
+            room.zones[usize::from(zone)].take(signed(quota.count));
+            room.regions[usize::from(topology.region(zone))].take(signed(quota.count));
+            room.left -= signed(quota.count);
         }
-        for region in 0..room.regions.len() {
+        for &node in order {
+            room.undecided[usize::from(topology.zone_of[node])] += 1;
+        }
+        for (zone, &region) in topology.region_of.iter().enumerate() {
+            room.zones_must[usize::from(region)] += room.zone_must(zone);
+            room.zones_may[usize::from(region)] += room.zone_may(zone);
+        }
+        for region in 0..topology.regions {
             room.regions_must += room.region_must(region);
             room.regions_may += room.region_may(region);
         }
         room
     }
 
+    fn zone_must(&self, zone: usize) -> i64 {
+        self.zones[zone].missing.max(0)
+    }
+
+    fn zone_may(&self, zone: usize) -> i64 {
+        self.undecided[zone].min(self.zones[zone].space)
+    }
+
     fn region_must(&self, region: usize) -> i64 {
-        self.regions[region].must().max(self.zones_must[region])
+        self.regions[region].missing.max(self.zones_must[region])
     }
 
     fn region_may(&self, region: usize) -> i64 {
@@ -143,51 +141,38 @@ impl Room {
     fn round_up(&mut self, topology: &Topology, node: usize) -> bool {
         let zone = usize::from(topology.zone_of[node]);
         let region = usize::from(topology.region_of[zone]);
-        self.decide(zone, region, 1);
-        if self.can_be_met(zone, region) {
-            return true;
+        self.change(zone, region, |room| room.undecided[zone] -= 1);
+        self.take(zone, region, 1);
+        let can_be_met = self.can_be_met(zone, region);
+        if !can_be_met {
+            self.take(zone, region, -1);
         }
-        self.take_back(zone, region);
-        false
+        can_be_met
     }
 
-    fn decide(&mut self, zone: usize, region: usize, taken: i64) {
+    fn take(&mut self, zone: usize, region: usize, count: i64) {
         self.change(zone, region, |room| {
-            room.zones[zone].undecided -= 1;
-            for group in [&mut room.zones[zone], &mut room.regions[region]] {
-                group.missing -= taken;
-                group.space -= taken;
-            }
+            room.zones[zone].take(count);
+            room.regions[region].take(count);
         });
-        self.left -= taken;
-    }
-
-    /// Turns a node that was rounded up into one that was not.
-    fn take_back(&mut self, zone: usize, region: usize) {
-        self.change(zone, region, |room| {
-            for group in [&mut room.zones[zone], &mut room.regions[region]] {
-                group.missing += 1;
-                group.space += 1;
-            }
-        });
-        self.left += 1;
+        self.left -= count;
     }
 
     /// Changes a zone and its region and keeps the sums over zones and regions.
     fn change(&mut self, zone: usize, region: usize, change: impl FnOnce(&mut Self)) {
         self.regions_must -= self.region_must(region);
         self.regions_may -= self.region_may(region);
-        self.zones_must[region] -= self.zones[zone].must();
-        self.zones_may[region] -= self.zones[zone].may();
+        self.zones_must[region] -= self.zone_must(zone);
+        self.zones_may[region] -= self.zone_may(zone);
         change(self);
-        self.zones_must[region] += self.zones[zone].must();
-        self.zones_may[region] += self.zones[zone].may();
+        self.zones_must[region] += self.zone_must(zone);
+        self.zones_may[region] += self.zone_may(zone);
         self.regions_must += self.region_must(region);
         self.regions_may += self.region_may(region);
     }
 
     fn can_be_met(&self, zone: usize, region: usize) -> bool {
-        self.zones[zone].must() <= self.zones[zone].may()
+        self.zone_must(zone) <= self.zone_may(zone)
             && self.region_must(region) <= self.region_may(region)
             && (self.regions_must..=self.regions_may).contains(&self.left)
     }
