@@ -69,8 +69,11 @@ impl Root {
 
     /// Whether there is nothing to store: the key was never written, or was purged.
     pub fn is_empty(&self) -> bool {
-        // Nothing enters a key without a dot.
-        self.context.is_empty() && self.counts.rows == 0
+        // Only tallies that were taken back enter without a dot, and their cell is then a row or at hand.
+        self.context.is_empty()
+            && self.counts.rows == 0
+            && self.register.is_empty()
+            && self.expiry.is_empty()
     }
 }
 
