@@ -1,5 +1,11 @@
 //! How many instructions operations and encodings take, which a noisy machine does not change:
 //! `cargo bench -p coterie-crdt --bench instructions` (needs valgrind and gungraun-runner).
+#![expect(
+    clippy::disallowed_types,
+    missing_docs,
+    unused_qualifications,
+    reason = "of what the benchmark macros expand to"
+)]
 
 mod support;
 

@@ -8,7 +8,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use support::{Prepared, add, context, counter, decode, encode, remove, string};
 
 fn operations(criterion: &mut Criterion) {
-    let prepared: [(&str, fn() -> Box<Prepared>); 4] = [
+    type Prepare = fn() -> Box<Prepared>;
+    let prepared: [(&str, Prepare); 4] = [
         ("set_100_bytes", string),
         ("incr", counter),
         ("sadd_to_1000", add),

@@ -26,7 +26,8 @@ pub enum Kind {
     GrowOnlyMember = 7,
     /// A member of a sorted set.
     Scored = 8,
-    /// A register of a HyperLogLog; its path is the index, big-endian.
+    /// A register of a HyperLogLog; its path is the index, big-endian. One with an empty path says that
+    /// the key is there though it has seen nothing.
     Sketch = 9,
     /// An enable-wins flag; its path is empty.
     EnableFlag = 10,

@@ -27,6 +27,7 @@ mod partial;
 mod payload;
 pub mod position;
 mod root;
+pub mod sketch;
 mod stamp;
 mod state;
 pub mod tally;

@@ -246,6 +246,7 @@ fn read_signed(bytes: &[u8]) -> Option<(i64, &[u8])> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -357,7 +358,15 @@ mod tests {
         assert!(*after > *last && check(&after).is_ok());
     }
 
+    fn config() -> ProptestConfig {
+        let cases = if std::env::var_os("COTERIE_PROOF").is_some() { 100_000 } else { 1_000 };
+        let rng_seed = RngSeed::Fixed(0x905);
+        ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+    }
+
     proptest! {
+        #![proptest_config(config())]
+
         #[test]
         fn order_of_bytes_is_order_of_numbers(a in signed(), b in signed()) {
             let encode = |number| {

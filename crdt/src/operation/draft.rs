@@ -222,6 +222,12 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
             || self.written.iter().any(|w| w.address.kind == kind && w.seen.is_live(kind))
     }
 
+    /// Whether any cell outside the root may be live: false only if none is.
+    pub(crate) fn others_may_be_live(&self) -> bool {
+        (!self.gone && !self.root.counts.none_live())
+            || self.written.iter().any(|w| !w.address.kind.lives_in_root() && !w.seen.is_empty())
+    }
+
     /// An upper bound of the live cells of `kind` in the base.
     fn live_at_most(&self, kind: Kind) -> u64 {
         if self.gone { 0 } else { self.root.counts.live(kind) }
@@ -340,8 +346,10 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         address: Address,
         payload: impl FnOnce(HybridTime) -> Payload,
     ) -> Result<(), OpError> {
-        self.reset(address.clone())?;
-        self.put(address, payload)
+        let at = self.touch(address)?;
+        self.reset_tallies(at);
+        self.write(at, |_, _| true, payload);
+        Ok(())
     }
 
     /// Takes back what was added to the cell so far.
@@ -380,8 +388,13 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         unit: Unit,
         raise: impl Fn(&Tally) -> Option<Tally>,
     ) -> Result<Option<()>, OpError> {
+        let kind = address.kind;
         let at = self.touch(address.clone())?;
         let actor = self.mint.actor();
+        if !self.written[at].seen.is_live(kind) {
+            // What was added to a cell that is there no more does not belong to the next one.
+            self.reset_tallies(at);
+        }
         let own = self.written[at].seen.tallies().iter().rev().find(|(s, _)| s.actor == actor);
         let last = own.copied().unwrap_or((Share { actor, ordinal: 0 }, Tally::default()));
         let raised = last.1.is_open(unit).then(|| raise(&last.1)).flatten();
@@ -473,8 +486,8 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
 
     /// A key that is there no more must not hand its expiry to the next one of that name.
     fn forget_expiry_of_nothing(&mut self) {
-        let wrote = !self.context.is_empty();
-        if wrote && self.exists() == Ok(false) && !self.cell(&Address::EXPIRY).is_empty() {
+        let expires = !self.context.is_empty() && !self.cell(&Address::EXPIRY).is_empty();
+        if expires && self.exists() == Ok(false) {
             let at = self.touch_seen(Address::EXPIRY);
             self.drop_dots(at, |_, _| true);
         }

@@ -10,6 +10,7 @@ mod draft;
 mod error;
 mod flag;
 mod hash;
+mod hyperloglog;
 mod key;
 mod limits;
 mod list;
@@ -25,6 +26,7 @@ pub use draft::DELETED_TALLIES_MAX;
 pub use error::OpError;
 pub use flag::{FlagKind, FlagOperation, FlagVerb};
 pub use hash::HashOperation;
+pub use hyperloglog::{HyperLogLogOperation, Registers};
 pub use key::{Condition, KeyOperation};
 pub use limits::Limits;
 pub use list::{ListEnd, ListOperation, PivotSide};
@@ -59,6 +61,8 @@ pub enum Operation {
     SortedSet(SortedSetOperation),
     /// On a list.
     List(ListOperation),
+    /// On a HyperLogLog.
+    HyperLogLog(HyperLogLogOperation),
 }
 
 impl Operation {
@@ -73,6 +77,7 @@ impl Operation {
             Operation::Set(operation) => operation.footprint(),
             Operation::SortedSet(operation) => operation.footprint(),
             Operation::List(operation) => operation.footprint(),
+            Operation::HyperLogLog(operation) => operation.footprint(),
         }
     }
 
@@ -87,6 +92,7 @@ impl Operation {
             Operation::Set(operation) => operation.writes(),
             Operation::SortedSet(operation) => operation.writes(),
             Operation::List(operation) => operation.writes(),
+            Operation::HyperLogLog(operation) => operation.writes(),
         }
     }
 
@@ -102,6 +108,7 @@ impl Operation {
             Operation::Set(operation) => operation.observes(),
             Operation::SortedSet(operation) => operation.observes(),
             Operation::List(operation) => operation.observes(),
+            Operation::HyperLogLog(operation) => operation.observes(),
         }
     }
 
@@ -132,6 +139,7 @@ impl Operation {
             Operation::Set(operation) => operation.apply(draft),
             Operation::SortedSet(operation) => operation.apply(draft),
             Operation::List(operation) => operation.apply(draft),
+            Operation::HyperLogLog(operation) => operation.apply(draft),
         }
     }
 }

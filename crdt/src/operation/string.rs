@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::cells::Cells;
 use crate::context::Context;
 use crate::footprint::Footprint;
-use crate::kind::{COUNTED_KINDS, Shown};
+use crate::kind::Shown;
 use crate::operation::draft::Draft;
 use crate::operation::number::{increment, increment_float, siblings_of, value_of};
 use crate::operation::{OpError, Reply};
@@ -222,7 +222,7 @@ fn set<C: Cells>(
     if get {
         draft.expect(Shown::String)?;
     }
-    let before = value_of(&draft.cell(&Address::REGISTER));
+    let before = get.then(|| value_of(&draft.cell(&Address::REGISTER))).flatten();
     let holds = match condition {
         SetCondition::Always => true,
         SetCondition::IfAbsent => !draft.exists()?,
@@ -230,7 +230,7 @@ fn set<C: Cells>(
     };
     if holds {
         let mut expire = expire;
-        if COUNTED_KINDS.into_iter().any(|kind| draft.may_be_live(kind)) {
+        if draft.others_may_be_live() {
             // The deletion takes the expiry along.
             expire = match (expire, draft.deadline()) {
                 (Expire::Keep, Some(deadline)) => Expire::At(deadline),
