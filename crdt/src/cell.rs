@@ -108,6 +108,7 @@ impl Cell {
     pub(crate) fn carry_standing(&mut self, other: &Cell) {
         let standing = other.tallies.iter().filter(|(_, tally)| tally.is_standing());
         if self.tallies.is_empty() {
+            self.tallies.reserve(other.tallies.len());
             self.tallies.extend(standing.copied());
         } else {
             standing.for_each(|(share, tally)| self.join_tally(*share, tally));

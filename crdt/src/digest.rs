@@ -42,7 +42,10 @@ pub fn tallies_digest(address: &Address, cell: &Cell) -> u128 {
     for (share, tally) in cell.tallies() {
         feed.put(share.actor.0.to_le_bytes());
         feed.put(share.ordinal.to_le_bytes());
-        for amount in [tally.p, tally.n, tally.p0, tally.n0] {
+        let amounts = [tally.p, tally.n, tally.p0, tally.n0];
+        let present = |flags: u8, bit: usize| flags | u8::from(amounts[bit] != 0) << bit;
+        feed.put([(0..amounts.len()).fold(0, present)]);
+        for amount in amounts.into_iter().filter(|&amount| amount != 0) {
             feed.put(amount.to_le_bytes());
         }
     }
