@@ -1,1 +1,0 @@
-//! The chain of decided layouts, one register per version.

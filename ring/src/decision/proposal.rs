@@ -1,0 +1,155 @@
+//! What may follow a decision: made from the intent, and checked by running the planner again.
+
+use super::moving::{Decision, DecisionError, follow};
+use crate::intent::Intent;
+use crate::layout::{Layout, LayoutError, LayoutParts};
+use crate::moves::SetVersion;
+use crate::node::NodeId;
+use crate::partition::{Partition, Partitioner};
+use crate::planner::{self, PlanError};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The planner of this version. Voters refuse what another made: they could not run it again.
+pub const PLANNER: u64 = 1;
+
+/// Why a decision cannot follow, or does not follow, from its parent.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum ProposalError {
+    /// Another planner made it.
+    #[error("made by planner {planner}, and this node has planner {PLANNER}")]
+    OtherPlanner {
+        /// Which.
+        planner: u64,
+    },
+    /// The bytes are no decision.
+    #[error("not a decision")]
+    Malformed(#[from] crate::encoding::Malformed),
+    /// It forgets, in its snapshot, what its parent decided.
+    #[error("the snapshot forgets what the parent decided")]
+    Forgets,
+    /// The planner finds no layout.
+    #[error("there is no such layout")]
+    Plan(#[from] PlanError),
+    /// The planner's table does not fit once unfinished moves are kept.
+    #[error("the table does not fit with unfinished moves")]
+    Layout(#[from] LayoutError),
+    /// The parts contradict each other.
+    #[error("the owner sets do not fit the layout")]
+    Decision(#[from] DecisionError),
+    /// A partition would have too many live sets: its moves have to come to an end first.
+    #[error("partition {partition} moves too much already")]
+    TooManySets {
+        /// The partition.
+        partition: Partition,
+    },
+    /// No epoch follows.
+    #[error("no epoch is left")]
+    EpochsExhausted,
+    /// It is not what the planner makes of its parent and snapshot.
+    #[error("not what the planner makes of the parent and the snapshot")]
+    Different,
+}
+
+/// The first decision of the cluster with the random id `cluster`, made by an operator on one node.
+///
+/// # Errors
+/// If the intent has no active node with weight.
+pub fn bootstrap(
+    cluster: u128,
+    partitioner: Partitioner,
+    intent: &Intent,
+) -> Result<Decision, ProposalError> {
+    let layout = planner::bootstrap(cluster, partitioner, intent)?.layout().clone();
+    let version = SetVersion { epoch: layout.epoch(), number: layout.version() };
+    let counts = usize::from(layout.snapshot().replicas());
+    let since = vec![version; partitioner.count() * counts];
+    Ok(Decision::new(PLANNER, layout, since, BTreeMap::new())?)
+}
+
+/// The decision that follows `parent` when `intent` is planned, in `epoch`.
+///
+/// A partition whose moves are not `done` (for each replica count) keeps its row, unless an owner in it
+/// is no member any more: then its new row takes the place of the old one, and both move to it.
+///
+/// # Errors
+/// If the planner finds no layout, or a partition would have too many live sets.
+pub fn successor(
+    parent: &Decision,
+    intent: &Intent,
+    epoch: u32,
+    done: impl Fn(Partition, u8) -> bool,
+) -> Result<Decision, ProposalError> {
+    let planned = planner::plan(&parent.layout, intent)?.layout().clone();
+    let layout = with_unfinished(parent, &planned, epoch, &done)?;
+    let version = SetVersion { epoch, number: layout.version() };
+    let counts = layout.snapshot().replicas();
+    let mut since = Vec::with_capacity(layout.partitioner().count() * usize::from(counts));
+    let mut moving = BTreeMap::new();
+    for partition in layout.partitioner().partitions() {
+        for replicas in 1..=counts {
+            let members: Vec<NodeId> = layout.owners(partition, replicas).collect();
+            let known = parent.newest(partition, replicas);
+            let older = parent.older(partition, replicas);
+            let done = done(partition, replicas);
+            let (version, older) = follow(known, older, done, &members, version)
+                .ok_or(ProposalError::TooManySets { partition })?;
+            since.push(version);
+            if !older.is_empty() {
+                moving.insert((partition, replicas), older);
+            }
+        }
+    }
+    Ok(Decision::new(PLANNER, layout, since, moving)?)
+}
+
+/// The planned layout, with the rows of unfinished partitions put back as they are.
+fn with_unfinished(
+    parent: &Decision,
+    planned: &Layout,
+    epoch: u32,
+    done: &impl Fn(Partition, u8) -> bool,
+) -> Result<Layout, LayoutError> {
+    let mut parts = LayoutParts { epoch, ..planned.parts().clone() };
+    let width = planned.replicas();
+    if parent.layout.replicas() == width {
+        let unfinished =
+            parent.moving().filter(|&(partition, replicas)| !done(partition, replicas));
+        for (partition, _) in unfinished {
+            let row: Option<Vec<u16>> = parent
+                .layout
+                .owners(partition, u8::MAX)
+                .map(|owner| planned.member_index(owner))
+                .collect();
+            if let Some(row) = row {
+                let start = partition.index() * width;
+                parts.table[start..start + width].copy_from_slice(&row);
+            }
+        }
+    }
+    Layout::new(parts)
+}
+
+/// Checks that `decision` is what the planner makes of `parent` and the decision's own snapshot.
+///
+/// Which moves are done cannot be checked by who did not see it; that is the proposer's word. Being done
+/// never ends, so it cannot have become untrue.
+///
+/// # Errors
+/// If it is not.
+pub fn verify(parent: &Decision, decision: &Decision) -> Result<(), ProposalError> {
+    if decision.planner != PLANNER {
+        return Err(ProposalError::OtherPlanner { planner: decision.planner });
+    }
+    if !decision.layout.snapshot().includes(parent.layout.snapshot()) {
+        return Err(ProposalError::Forgets);
+    }
+    let done = |partition, replicas| {
+        let before = parent.older(partition, replicas);
+        let after = decision.older(partition, replicas);
+        !before.is_empty() && !after.starts_with(before)
+    };
+    let snapshot = decision.layout.snapshot();
+    let again = successor(parent, snapshot, decision.layout.epoch(), done)?;
+    if again == *decision { Ok(()) } else { Err(ProposalError::Different) }
+}

@@ -1,0 +1,229 @@
+//! The chain, told by name.
+
+use crate::cluster::{Cluster, SETTINGS, first, node_id, node_intent};
+use coterie_ring::decision::{
+    Chain, ChainError, DECISIONS_KEPT, Decision, Event, Learned, Message, ProposalError, Settings,
+    TakeIn, bootstrap, successor, verify,
+};
+use coterie_ring::register::{Ballot, Request, Wire};
+use coterie_ring::{
+    BucketKind, BucketName, BucketPolicy, Intent, Level, NodeState, Partition, Partitioner,
+};
+use std::time::Duration;
+
+fn with_node(decision: &Decision, node: usize, state: NodeState) -> Intent {
+    let mut intent = decision.layout().snapshot().clone();
+    intent.set_node(node_id(node), node_intent(node, state, 1)).unwrap();
+    intent
+}
+
+fn nothing_done(_: Partition, _: u8) -> bool {
+    false
+}
+
+fn all_done(_: Partition, _: u8) -> bool {
+    true
+}
+
+#[test]
+fn a_cluster_needs_an_active_node_to_begin() {
+    let partitioner = Partitioner::new(8).unwrap();
+    let refused = bootstrap(1, partitioner, &Intent::new());
+    assert!(matches!(refused, Err(ProposalError::Plan(_))));
+    let decision = first(1);
+    assert_eq!(decision.layout().voters(), [node_id(0)]);
+    assert_eq!(decision.moving().len(), 0);
+    assert!(!decision.live_sets(Partition(0), 3).is_moving());
+}
+
+#[test]
+fn a_joining_node_is_taken_in_after_the_settle_delay() {
+    let mut cluster = Cluster::new(1, 4, 3, SETTINGS);
+    cluster.edit(3, 3, node_intent(3, NodeState::Joining, 1));
+    while cluster.now < Duration::from_secs(9) {
+        cluster.settle(1).unwrap_or_default();
+    }
+    assert!(cluster.nodes[0].agreement.chain().last().layout().member_index(node_id(3)).is_none());
+    for _ in 0..2_000 {
+        cluster.settle(1).unwrap_or_default();
+    }
+    for node in &cluster.nodes {
+        let last = node.agreement.chain().last();
+        assert!(last.layout().member_index(node_id(3)).is_some());
+        assert!(last.moving().len() > 0);
+    }
+}
+
+#[test]
+fn a_staged_change_waits_for_a_commit() {
+    let settings = Settings { take_in: TakeIn::Staged, ..SETTINGS };
+    let mut cluster = Cluster::new(2, 4, 3, settings);
+    cluster.edit(0, 3, node_intent(3, NodeState::Joining, 1));
+    for _ in 0..1_000 {
+        cluster.settle(1).unwrap_or_default();
+    }
+    assert_eq!(cluster.decided.len(), 1);
+    let planned = cluster.nodes[0].agreement.plan(cluster.now).unwrap();
+    assert!(planned.layout().member_index(node_id(3)).is_some());
+
+    cluster.event(0, Event::Commit).unwrap();
+    cluster.settle(20_000).unwrap();
+    let last = cluster.nodes[1].agreement.chain().last();
+    assert_eq!(last.layout().parts().table, planned.layout().parts().table);
+}
+
+#[test]
+fn an_unfinished_move_keeps_its_row_until_it_is_done() {
+    let parent = first(3);
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let second = successor(&parent, &joined, 0, nothing_done).unwrap();
+    let moving: Vec<(Partition, u8)> = second.moving().collect();
+    assert!(!moving.is_empty());
+    assert_eq!(verify(&parent, &second), Ok(()));
+
+    let more = with_node(&second, 4, NodeState::Active);
+    let pinned = successor(&second, &more, 0, nothing_done).unwrap();
+    for (partition, replicas) in &moving {
+        let before = second.live_sets(*partition, *replicas);
+        assert_eq!(pinned.live_sets(*partition, *replicas), before);
+    }
+    assert_eq!(verify(&second, &pinned), Ok(()));
+
+    let finished = successor(&second, &more, 0, all_done).unwrap();
+    let version = finished.version();
+    let changed = finished.moving().map(|(p, replicas)| finished.live_sets(p, replicas));
+    for sets in changed {
+        assert_eq!((sets.all().len(), sets.tag()), (2, version));
+    }
+    assert_eq!(verify(&second, &finished), Ok(()));
+}
+
+#[test]
+fn a_removed_owner_ends_the_pin_and_its_successor_moves_from_both() {
+    let parent = first(3);
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let second = successor(&parent, &joined, 0, nothing_done).unwrap();
+    let gone = with_node(&second, 3, NodeState::Removed);
+    let third = successor(&second, &gone, 0, nothing_done).unwrap();
+    let gains = |(p, replicas): &(Partition, u8)| {
+        second.live_sets(*p, *replicas).newest().contains(node_id(3))
+    };
+    let (partition, replicas) = second.moving().find(gains).unwrap();
+    let sets = third.live_sets(partition, replicas);
+    assert_eq!(sets.all().len(), 3);
+    assert_eq!(sets.removed(), [node_id(3)]);
+    assert!(!sets.newest().contains(node_id(3)));
+    assert_eq!(verify(&second, &third), Ok(()));
+}
+
+#[test]
+fn a_bucket_with_fewer_replicas_moves_only_if_its_prefix_changes() {
+    let mut intent = first(3).layout().snapshot().clone();
+    let policy = BucketPolicy {
+        replicas: 1,
+        kind: BucketKind::Strict,
+        read: Level::One,
+        write: Level::One,
+        expiry_millis: None,
+    };
+    intent.set_bucket(BucketName::new("cache").unwrap(), policy).unwrap();
+    let parent = bootstrap(7, Partitioner::new(8).unwrap(), &intent).unwrap();
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let second = successor(&parent, &joined, 0, nothing_done).unwrap();
+    for partition in second.layout().partitioner().partitions() {
+        let same = parent.layout().owners(partition, 1).eq(second.layout().owners(partition, 1));
+        assert_eq!(second.live_sets(partition, 1).is_moving(), !same);
+    }
+    let moves = |replicas| second.moving().filter(|(_, count)| *count == replicas).count();
+    assert!(moves(1) < moves(3));
+}
+
+#[test]
+fn a_made_up_proposal_gets_no_vote() {
+    let parent = first(3);
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let honest = successor(&parent, &joined, 0, nothing_done).unwrap();
+    let other_parent = successor(&honest, &joined, 0, nothing_done).unwrap();
+    assert!(verify(&parent, &other_parent).is_err());
+    let forgets = successor(&first(1), &Intent::new(), 0, nothing_done).unwrap();
+    assert_eq!(verify(&parent, &forgets), Err(ProposalError::Forgets));
+
+    let mut cluster = Cluster::new(3, 4, 3, SETTINGS);
+    let parent = cluster.nodes[0].agreement.tip();
+    let ballot = Ballot { round: 1, proposer: node_id(1), session: 1 };
+    for value in [b"nonsense".to_vec(), other_parent.encode()] {
+        let request = Request::Accept { ballot, value, next: None };
+        let message = Message::Request { parent, request };
+        let before = cluster.nodes[0].agreement.encode_vote();
+        cluster.event(0, Event::Message { from: node_id(1), message }).unwrap();
+        assert_eq!(cluster.nodes[0].agreement.encode_vote(), before);
+    }
+}
+
+#[test]
+fn a_node_far_behind_gets_what_is_in_force() {
+    let mut chain = Chain::new(first(1));
+    let start = chain.tip();
+    for round in 0..DECISIONS_KEPT + 5 {
+        let mut intent = chain.last().layout().snapshot().clone();
+        let weight = 2 + u32::try_from(round).unwrap();
+        intent.set_node(node_id(0), node_intent(0, NodeState::Active, weight)).unwrap();
+        let next = successor(chain.last(), &intent, 0, all_done).unwrap();
+        assert_eq!(chain.learn(next), Ok(Learned::Next));
+    }
+    assert_eq!(chain.decisions().len(), DECISIONS_KEPT);
+    let mut behind = Chain::new(first(1));
+    let told = chain.after(start);
+    assert_eq!(told.len(), 1);
+    assert_eq!(behind.learn(told[0].clone()), Ok(Learned::Skipped));
+    assert_eq!(behind.tip(), chain.tip());
+    assert!(chain.after(chain.tip()).is_empty());
+}
+
+#[test]
+fn another_clusters_decision_is_no_successor() {
+    let mut chain = Chain::new(first(3));
+    let intent = chain.last().layout().snapshot().clone();
+    let other = bootstrap(8, Partitioner::new(8).unwrap(), &intent).unwrap();
+    let foreign = successor(&other, &with_node(&other, 3, NodeState::Active), 0, nothing_done);
+    assert_eq!(chain.learn(foreign.unwrap()), Err(ChainError::Forked { number: 2 }));
+}
+
+/// The larger side of a split goes on; the smaller is forced by an operator; then it heals.
+#[test]
+fn a_forced_epoch_wins_and_reports_what_the_losers_owned() {
+    let mut cluster = Cluster::new(4, 4, 3, SETTINGS);
+    cluster.lossy = false;
+    cluster.sides = vec![0, 0, 1, 0];
+    cluster.edit(0, 3, node_intent(3, NodeState::Joining, 1));
+    for _ in 0..500 {
+        for (from, to) in [(0, 1), (1, 3), (3, 0)] {
+            cluster.gossip(from, to).unwrap();
+            cluster.deliver().unwrap();
+        }
+        cluster.pass_time().unwrap();
+    }
+    let loser = cluster.nodes[0].agreement.chain().last().clone();
+    assert!(loser.layout().member_index(node_id(3)).is_some());
+    assert_eq!(cluster.nodes[2].agreement.chain().last().layout().version(), 1);
+
+    for lost in 0..2 {
+        cluster.edit(2, lost, node_intent(lost, NodeState::Removed, 1));
+    }
+    cluster.event(2, Event::Force).unwrap();
+    let winner = cluster.nodes[2].agreement.chain().last().clone();
+    assert_eq!((winner.layout().epoch(), winner.layout().version()), (1, 2));
+    assert_eq!(winner.layout().voters(), [node_id(2)]);
+
+    let mut healed = cluster.nodes[0].agreement.chain().clone();
+    let Ok(Learned::Replaced(lost)) = healed.learn(winner.clone()) else {
+        panic!("the higher epoch wins");
+    };
+    assert_eq!(healed.last(), &winner);
+    assert!(!lost.is_empty());
+    for lost in &lost {
+        assert_eq!(lost.set, *loser.live_sets(lost.partition, lost.replicas).newest());
+    }
+    let mut stays = Chain::new(winner);
+    assert_eq!(stays.learn(loser), Ok(Learned::Known));
+}
