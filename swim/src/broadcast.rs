@@ -40,6 +40,13 @@ impl Broadcasts {
         let with_attributes =
             with_attributes || self.entries.get(&id).is_some_and(|entry| entry.with_attributes);
         self.entries.insert(id, Entry { stamp, with_attributes });
+        // Replaced and withdrawn entries keep their places until they are reached, which may be never.
+        if self.level(0).len() > 2 * self.entries.len() + 64 {
+            let Self { entries, levels, .. } = self;
+            for level in levels {
+                level.retain(|(id, stamp)| entries.get(id).is_some_and(|e| e.stamp == *stamp));
+            }
+        }
         self.level(0).push_back((id, stamp));
     }
 
@@ -86,5 +93,60 @@ impl Broadcasts {
             self.levels.push(VecDeque::new());
         }
         &mut self.levels[level]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(broadcasts: &mut Broadcasts, per_packet: usize, transmissions: u32) -> Vec<u128> {
+        let mut sent = Vec::new();
+        let mut room = per_packet;
+        broadcasts.fill(transmissions, |id, _| {
+            let fits = room > 0;
+            room = room.saturating_sub(1);
+            if fits {
+                sent.push(id.0);
+            }
+            fits
+        });
+        sent
+    }
+
+    #[test]
+    fn least_told_goes_first_and_everything_is_told_as_often_as_agreed() {
+        let mut broadcasts = Broadcasts::default();
+        broadcasts.push(NodeId(1), false);
+        assert_eq!(drain(&mut broadcasts, 1, 2), [1]);
+        broadcasts.push(NodeId(2), false);
+        assert_eq!(drain(&mut broadcasts, 1, 2), [2]);
+        assert_eq!(drain(&mut broadcasts, 2, 2), [1, 2]);
+        assert!(broadcasts.is_empty());
+    }
+
+    #[test]
+    fn news_of_a_member_starts_over_and_keeps_attributes_still_to_be_told() {
+        let mut broadcasts = Broadcasts::default();
+        broadcasts.push(NodeId(1), true);
+        assert_eq!(drain(&mut broadcasts, 1, 2), [1]);
+        broadcasts.push(NodeId(1), false);
+        let mut with_attributes = Vec::new();
+        for _ in 0..3 {
+            broadcasts.fill(2, |_, with| {
+                with_attributes.push(with);
+                true
+            });
+        }
+        assert_eq!(with_attributes, [true, true]);
+    }
+
+    #[test]
+    fn replaced_entries_take_no_room_for_ever() {
+        let mut broadcasts = Broadcasts::default();
+        for round in 0..10_000_u128 {
+            broadcasts.push(NodeId(round % 10), false);
+        }
+        assert!(broadcasts.levels[0].len() < 200);
     }
 }

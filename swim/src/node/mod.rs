@@ -117,7 +117,6 @@ impl Swim {
         };
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let now = now.monotonic;
-        let round = rng.random_range(0..crate::probe::ERRAND);
         let mut swim = Self {
             own: id,
             phase: Phase::Running,
@@ -130,8 +129,8 @@ impl Swim {
             suspicions: Suspicions::default(),
             view_version: 0,
             probe: None,
-            round,
-            heard_round: round,
+            round: 0,
+            heard_round: 0,
             urgent: VecDeque::new(),
             shuffled: Vec::new(),
             errands: Errands::default(),

@@ -88,7 +88,7 @@ impl Swim {
         now: Duration,
         effects: &mut Effects,
     ) {
-        self.receive_header(header, now, effects);
+        self.receive_header(Some(from), header, now, effects);
         for item in items {
             if let Item::Record(record) = item {
                 self.learn(record, now, effects);
@@ -103,7 +103,13 @@ impl Swim {
     }
 
     /// What any message says of its sender.
-    pub(super) fn receive_header(&mut self, header: &Header, now: Duration, effects: &mut Effects) {
+    pub(super) fn receive_header(
+        &mut self,
+        from: Option<Address>,
+        header: &Header,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         let sender = header.sender;
         let evidence = Evidence {
             generation: header.generation,
@@ -120,7 +126,7 @@ impl Swim {
         let leaving =
             member.evidence.rank == Rank::Left && member.evidence.generation == header.generation;
         if member.evidence > evidence && !leaving {
-            self.tell_accused(sender, now, effects);
+            self.tell_accused(sender, from, now, effects);
         }
     }
 
@@ -141,7 +147,11 @@ impl Swim {
                         self.heard_round = sequence;
                     }
                 }
-                effects.send(sender, from, Message::Ack { sequence });
+                // Another address than it announced: it moved, or is another process of that identity.
+                let announced = self.members.get(sender).and_then(|member| member.attributes);
+                let tell = announced.is_some_and(|attributes| attributes.gossip != from);
+                let message = Message::Ack { sequence };
+                effects.transmits.push(Transmit { to: Some(sender), address: from, message, tell });
             }
             Message::Ack { sequence } if sequence & ERRAND == 0 => {
                 self.probe_answered(sequence, sender, now, effects);

@@ -93,13 +93,20 @@ impl Swim {
             self.counters.own_id_claimed += 1;
             return;
         }
-        self.receive_header(&header, now, effects);
+        self.receive_header(None, &header, now, effects);
         match message {
             StreamMessage::Join { record, sums } => {
                 self.learn(&record, now, effects);
-                self.answer_digest(peer, &sums, now, effects);
+                // Not to the address held: that may be another process of this identity.
+                if let Some(attributes) = record.attributes {
+                    self.answer_digest(peer, attributes.peer, &sums, now, effects);
+                }
             }
-            StreamMessage::Digest { sums } => self.answer_digest(peer, &sums, now, effects),
+            StreamMessage::Digest { sums } => {
+                if let Some(attributes) = self.members.get(peer).and_then(|m| m.attributes) {
+                    self.answer_digest(peer, attributes.peer, &sums, now, effects);
+                }
+            }
             StreamMessage::Records { buckets, answer, mut records } => {
                 if answer {
                     records.sort_by_key(|record| record.id);
@@ -116,13 +123,11 @@ impl Swim {
     fn answer_digest(
         &mut self,
         peer: NodeId,
+        address: Address,
         sums: &BucketSums,
         now: Duration,
         effects: &mut Effects,
     ) {
-        let Some(attributes) = self.members.get(peer).and_then(|member| member.attributes) else {
-            return;
-        };
         let own = self.members.digest().sums();
         let differing = (0..BUCKETS).filter(|bucket| own[*bucket] != sums[*bucket]);
         let mut by_bucket: Vec<Vec<Record>> = Vec::new();
@@ -145,7 +150,7 @@ impl Swim {
             if records.len() + held.len() > RECORDS_MAX && !records.is_empty() {
                 let complete = std::mem::take(&mut records);
                 let message = StreamMessage::Records { buckets, answer: true, records: complete };
-                self.send_stream(Some(peer), attributes.peer, &message, effects);
+                self.send_stream(Some(peer), address, &message, effects);
                 buckets = Buckets::default();
             }
             held.truncate(RECORDS_MAX);
@@ -154,7 +159,7 @@ impl Swim {
         }
         if !buckets.is_empty() {
             let message = StreamMessage::Records { buckets, answer: true, records };
-            self.send_stream(Some(peer), attributes.peer, &message, effects);
+            self.send_stream(Some(peer), address, &message, effects);
         }
     }
 

@@ -6,6 +6,7 @@ use rand::RngExt;
 use smallvec::SmallVec;
 
 use super::{Phase, Swim};
+use crate::attributes::Address;
 use crate::event::{Change, DownReason, Effects, Now, Transmit};
 use crate::health::Isolation;
 use crate::identity::NodeId;
@@ -42,13 +43,15 @@ impl Swim {
             writer.push(&members.own().record(now, Accusers::default(), true));
         }
         let destination = transmit.to.and_then(|id| members.get(id));
+        let mut told = None;
         if let Some(member) = destination
             && (transmit.tell || member.evidence.rank >= Rank::Suspect)
         {
             writer.push(&member.record(now, accusers(suspicions, member.id), true));
+            told = Some(member.id);
         }
         broadcasts.fill(transmissions, |id, with_attributes| {
-            if id == *own || Some(id) == transmit.to {
+            if id == *own || Some(id) == told {
                 return true;
             }
             let member = members.get(id).expect("what is told of is held");
@@ -103,18 +106,26 @@ impl Swim {
     }
 
     /// Tells a member what is said of it, at most once per probe interval: answering every packet of a node
-    /// that does not take the hint would be a flood.
-    pub(super) fn tell_accused(&mut self, id: NodeId, now: Duration, effects: &mut Effects) {
+    /// that does not take the hint would be a flood. To where it was heard from, if that is known: its own
+    /// address may be another process's by now.
+    pub(super) fn tell_accused(
+        &mut self,
+        id: NodeId,
+        heard_from: Option<Address>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         let interval = self.parameters.probe_interval;
         let Some(member) = self.members.note(id) else { return };
-        let Some(attributes) = member.attributes else { return };
+        let announced = member.attributes.map(|attributes| attributes.gossip);
+        let Some(address) = heard_from.or(announced) else { return };
         if member.told_at.is_some_and(|at| now < at + interval) {
             return;
         }
         member.told_at = Some(now);
         effects.transmits.push(Transmit {
             to: Some(id),
-            address: attributes.gossip,
+            address,
             message: Message::Gossip,
             tell: true,
         });

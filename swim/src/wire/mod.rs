@@ -7,12 +7,11 @@ mod stream;
 
 use thiserror::Error;
 
-pub use packet::{Header, Item, Message, decode_packet};
+pub use packet::{Header, Item, Message, decode_packet, encode_packet};
 pub(crate) use packet::{PACKET_BYTES_MIN, PacketWriter};
 pub(crate) use reader::Reader;
 pub(crate) use record::{encode_record, encode_varint};
-pub(crate) use stream::encode_stream;
-pub use stream::{Buckets, StreamMessage, decode_stream};
+pub use stream::{Buckets, StreamMessage, decode_stream, encode_stream};
 
 use crate::record::Accusers;
 

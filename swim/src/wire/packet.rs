@@ -131,6 +131,13 @@ impl<'a> PacketWriter<'a> {
         out.clear();
         out.push(VERSION);
         encode_header(header, out);
+        let mut writer = Self { out, bytes_max, scratch };
+        assert!(writer.push_message(message), "a message fits the smallest budget");
+        writer
+    }
+
+    fn push_message(&mut self, message: &Message) -> bool {
+        let scratch = &mut *self.scratch;
         scratch.clear();
         let tag = match message {
             Message::Ping { sequence, target, generation } => {
@@ -159,11 +166,7 @@ impl<'a> PacketWriter<'a> {
             }
             Message::Gossip => None,
         };
-        let mut writer = Self { out, bytes_max, scratch };
-        if let Some(tag) = tag {
-            assert!(writer.push_item(tag), "a message fits the smallest budget");
-        }
-        writer
+        tag.is_none_or(|tag| self.push_item(tag))
     }
 
     /// Whether the record still fitted, and so was added.
@@ -184,6 +187,22 @@ impl<'a> PacketWriter<'a> {
         self.out.extend_from_slice(self.scratch);
         true
     }
+}
+
+/// Makes a packet of these items, whatever its size: for tools and tests. Nodes use [`crate::Swim::write_packet`].
+#[must_use]
+pub fn encode_packet(header: &Header, items: &[Item]) -> Vec<u8> {
+    let (mut out, mut scratch) = (Vec::new(), Vec::new());
+    let mut writer =
+        PacketWriter::new(header, &Message::Gossip, usize::MAX, &mut out, &mut scratch);
+    for item in items {
+        let fitted = match item {
+            Item::Message(message) => writer.push_message(message),
+            Item::Record(record) => writer.push(record),
+        };
+        assert!(fitted, "there is no limit");
+    }
+    out
 }
 
 /// Reads a packet: its header and, into `items`, what it carries.

@@ -64,7 +64,9 @@ const JOIN: u8 = 1;
 const DIGEST: u8 = 2;
 const RECORDS: u8 = 3;
 
-pub(crate) fn encode_stream(header: &Header, message: &StreamMessage) -> Vec<u8> {
+/// Makes a stream message, whatever its size: records are split among messages by whoever makes them.
+#[must_use]
+pub fn encode_stream(header: &Header, message: &StreamMessage) -> Vec<u8> {
     let mut out = vec![VERSION];
     out.push(match message {
         StreamMessage::Join { .. } => JOIN,
