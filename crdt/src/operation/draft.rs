@@ -303,7 +303,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         replaces: impl Fn(Dot, &Payload) -> bool,
         payload: impl FnOnce(HybridTime) -> Payload,
     ) -> Result<(), OpError> {
-        let at = self.touch(address)?;
+        let at = self.touch_to_write(address)?;
         self.write(at, replaces, payload);
         Ok(())
     }
@@ -311,7 +311,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
     /// Renews a member: as [`Draft::put`] of its presence. Whether it was there already.
     pub(crate) fn renew(&mut self, address: Address) -> Result<bool, OpError> {
         let kind = address.kind;
-        let at = self.touch(address)?;
+        let at = self.touch_to_write(address)?;
         let was = self.written[at].seen.is_live(kind);
         self.write(at, |_, _| true, |_| Payload::Present);
         Ok(was)
@@ -346,7 +346,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         address: Address,
         payload: impl FnOnce(HybridTime) -> Payload,
     ) -> Result<(), OpError> {
-        let at = self.touch(address)?;
+        let at = self.touch_to_write(address)?;
         self.reset_tallies(at);
         self.write(at, |_, _| true, payload);
         Ok(())
@@ -389,7 +389,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         raise: impl Fn(&Tally) -> Option<Tally>,
     ) -> Result<Option<()>, OpError> {
         let kind = address.kind;
-        let at = self.touch(address.clone())?;
+        let at = self.touch_to_write(address.clone())?;
         let actor = self.mint.actor();
         if !self.written[at].seen.is_live(kind) {
             // What was added to a cell that is there no more does not belong to the next one.
@@ -465,10 +465,9 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
 
     /// The delta, empty where nothing was changed.
     pub(crate) fn finish(mut self) -> Delta {
-        self.forget_expiry_of_nothing();
         let minted = self.mint.peek() != self.first_dot;
-        let removed = !self.context.is_empty();
-        if removed && !minted && !mutant(Mutant::NoEventDot) {
+        let changed = !self.context.is_empty() || self.written.iter().any(|w| w.changed);
+        if changed && !minted && !mutant(Mutant::NoEventDot) {
             let event = self.mint.dot();
             self.context.insert(event);
         }
@@ -484,26 +483,29 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         if delta.context.is_empty() { Delta::new() } else { delta }
     }
 
-    /// A key that is there no more must not hand its expiry to the next one of that name.
-    fn forget_expiry_of_nothing(&mut self) {
-        let expires = !self.context.is_empty() && !self.cell(&Address::EXPIRY).is_empty();
-        if expires && self.exists() == Ok(false) {
-            let at = self.touch_seen(Address::EXPIRY);
-            self.drop_dots(at, |_, _| true);
+    /// As [`Draft::touch`], for a write that puts something in. A key that was there no more must not
+    /// hand its expiry to the next one of that name: the write that begins it drops what is left of it.
+    ///
+    /// # Errors
+    /// Where only rows that are not at hand could tell whether the key is there; nothing is changed.
+    fn touch_to_write(&mut self, address: Address) -> Result<usize, OpError> {
+        let at = self.touch(address)?;
+        if self.written[at].address.kind != Kind::Expiry
+            && !self.cell(&Address::EXPIRY).dots().is_empty()
+            && !self.exists()?
+        {
+            // The expiry's address is behind all others, so the place of the cell to write stays.
+            let expiry = self.touch_seen(Address::EXPIRY);
+            self.drop_dots(expiry, |_, _| true);
         }
+        Ok(at)
     }
 
     /// Makes ready to write a cell. The first write to a key that has expired deletes what is left of
-    /// it, and one to a key that is empty drops an expiry that outlived it.
+    /// it.
     fn touch(&mut self, address: Address) -> Result<usize, OpError> {
         if self.gone && self.whole.is_none() && self.context.is_empty() {
             self.delete_whole()?;
-        } else if self.written.is_empty()
-            && !self.root.expiry.dots().is_empty()
-            && self.exists() == Ok(false)
-        {
-            let at = self.touch_seen(Address::EXPIRY);
-            self.drop_dots(at, |_, _| true);
         }
         Ok(self.touch_seen(address))
     }

@@ -70,10 +70,11 @@ pub enum Condition {
 impl KeyOperation {
     pub(super) fn footprint(&self) -> Footprint {
         match self {
-            KeyOperation::Delete
-            | KeyOperation::ExpireAt { .. }
-            | KeyOperation::RemoveExpired
-            | KeyOperation::RemoveTallied(_) => Footprint::tallied(),
+            KeyOperation::Delete | KeyOperation::ExpireAt { .. } | KeyOperation::RemoveExpired => {
+                Footprint::tallied()
+            }
+            // It drops dots of whichever cells have tallies, and only a replica's rows show both.
+            KeyOperation::RemoveTallied(_) => Footprint::derived(Need::Counts),
             KeyOperation::Exists
             | KeyOperation::Type
             | KeyOperation::TimeToLive

@@ -193,15 +193,15 @@ impl StringOperation {
                 if kept >= siblings_max {
                     return Err(OpError::TooManySiblings { siblings: kept });
                 }
-                if kept == 0 {
-                    draft.reset(register.clone())?;
-                }
                 let value = value.clone();
                 draft.put_over(
-                    register,
+                    register.clone(),
                     |dot, _| replaces.contains(dot),
                     |time| Payload::Value(time, value),
                 )?;
+                if kept == 0 {
+                    draft.reset(register)?;
+                }
                 Ok(Reply::Done)
             }
             StringOperation::Set { value, condition, get, expire } => {
