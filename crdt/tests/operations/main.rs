@@ -1,0 +1,12 @@
+//! What every operation answers and changes on one replica, checked against what Redis documents.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+
+mod algebra;
+mod flags;
+mod hashes;
+mod keys;
+mod maps;
+mod sets;
+mod sorted_sets;
+mod strings;
+mod support;
