@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use coterie_ring::{
     BucketKind, BucketName, BucketPolicy, Intent, IntentError, Layout, LayoutError, LayoutHash,
     LayoutParts, Level, Malformed, NodeId, NodeIntent, NodeState, Partition, Partitioner, Place,
-    bootstrap, plan,
+    bootstrap, plan, verify,
 };
 
 fn iterations() -> usize {
@@ -63,6 +63,10 @@ fn decode_both(bytes: &[u8]) {
         assert_eq!(layout.encode(), bytes);
         let last = layout.partitioner().partitions().last().unwrap();
         assert!(layout.fallbacks(last).count() < layout.members().len());
+        // What was accepted can be planned from, unless that is refused.
+        if let Ok(next) = plan(&layout, &Intent::new()) {
+            assert_eq!(verify(&layout, next.layout()), Ok(()));
+        }
     }
 }
 

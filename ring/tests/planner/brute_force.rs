@@ -6,7 +6,8 @@ use coterie_ring::{Layout, Member, NodeId, NodeState, Plan, PlanError, Spread, b
 use rand::RngExt;
 
 use crate::fleet::{
-    active, edit, fleet, groups, judge, node, partitioner, placement, proof, seeded, shareholders,
+    active, edit, fleet, groups, judge, node, partitioner, placement, proof, scrambled, seeded,
+    shareholders,
 };
 
 /// Fewest copies with which any table that gives each node its share, rounded down or up, and is
@@ -83,6 +84,9 @@ fn no_table_within_the_shares_moves_less() {
         placement(&mut intent, rng.random_range(1..=4), spreads[rng.random_range(0..4)]);
         let mut layout = bootstrap(7, partitioner(8), &intent).unwrap().layout().clone();
         for _ in 0..3 {
+            if rng.random_bool(0.3) {
+                layout = scrambled(&mut rng, &layout);
+            }
             let before = intent.clone();
             let ids = active(&intent);
             let any = ids[rng.random_range(0..ids.len())];

@@ -6,6 +6,7 @@ use coterie_ring::{
     Intent, Layout, Member, NodeId, NodeIntent, NodeState, Partitioner, Place, PlacementPolicy,
     Plan, Spread, moves_between,
 };
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -53,6 +54,17 @@ pub(crate) fn edit(intent: &mut Intent, id: NodeId, change: impl FnOnce(&mut Nod
     let mut node = intent.node(id).unwrap().clone();
     change(&mut node);
     intent.set_node(id, node).unwrap();
+}
+
+/// The layout with random owners in every row, distinct but neither balanced nor spread.
+pub(crate) fn scrambled(rng: &mut Xoshiro256PlusPlus, layout: &Layout) -> Layout {
+    let mut parts = layout.parts().clone();
+    let members: Vec<u16> = (0..u16::try_from(layout.members().len()).unwrap()).collect();
+    for row in parts.table.chunks_exact_mut(parts.replicas.into()) {
+        let owners: Vec<u16> = members.sample(rng, row.len()).copied().collect();
+        row.copy_from_slice(&owners);
+    }
+    Layout::new(parts).unwrap()
 }
 
 /// Ids of the active nodes.

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::fleet::{
-    active, counts, edit, fleet, judge, node, partitioner, placement, proof, seeded,
+    active, counts, edit, fleet, judge, node, partitioner, placement, proof, scrambled, seeded,
 };
 
 /// Fleets from one node to 1,000, over zones, regions, weights and replica counts.
@@ -237,4 +237,31 @@ fn first_owner_skew(layout: &Layout) -> f64 {
     let width = layout.replicas() as f64;
     let skew = |(id, first): (&NodeId, &usize)| *first as f64 * width / counts[id] as f64;
     firsts.iter().map(skew).fold(0.0, f64::max)
+}
+
+/// A parent may come from elsewhere: any table of distinct owners, and any weights.
+#[test]
+fn any_parent_is_put_right() {
+    let cases = if proof() { 3_000 } else { 300 };
+    let (mut plans, mut moves) = (0, 0);
+    for seed in 0..cases {
+        let mut rng = seeded(seed);
+        let (nodes, zones, regions) =
+            (rng.random_range(1..20), rng.random_range(1..6), rng.random_range(1..4));
+        let weight_max = [1, 4, 1_000, u32::MAX][rng.random_range(0..4)];
+        let mut intent = fleet(&mut rng, nodes, zones, regions, weight_max);
+        let spreads = [Spread::Nodes, Spread::Zones, Spread::Regions];
+        placement(&mut intent, rng.random_range(1..=8), spreads[rng.random_range(0..3)]);
+        let first = bootstrap(7, partitioner(64), &intent).unwrap();
+        judge(None, &first);
+
+        let parent = scrambled(&mut rng, first.layout());
+        random_edit(&mut rng, &mut intent);
+        if let Ok(next) = plan(&parent, &intent) {
+            moves += judge(Some(&parent), &next).moves;
+            assert_eq!(verify(&parent, next.layout()), Ok(()));
+            plans += 1;
+        }
+    }
+    println!("{plans} plans after random tables, {moves} moves");
 }
