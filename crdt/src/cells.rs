@@ -49,6 +49,12 @@ pub trait Cells {
     /// from them, in order. Lazy.
     fn tallied(&self) -> impl Iterator<Item = &Address>;
 
+    /// Whether [`Cells::tallied`] lists all there are. A partial state lists them only where they were
+    /// asked for, and without them a whole-key delete is refused.
+    fn shows_tallies(&self) -> bool {
+        true
+    }
+
     /// Whether the root's counts are those of these very rows. Those of partial states are only upper
     /// bounds, and reading a count from them is refused.
     fn is_exact(&self) -> bool {

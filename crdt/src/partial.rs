@@ -27,8 +27,8 @@ pub struct Partial {
     cells: BTreeMap<Address, Cell>,
     /// Ranges covered entirely.
     ranges: Vec<AddressRange>,
-    /// Tallies of cells that are not covered, for a whole-key delete.
-    tallies: BTreeMap<Address, Cell>,
+    /// Standing tallies of all cells, where they were asked for: for a whole-key delete.
+    tallies: Option<BTreeMap<Address, Cell>>,
     /// Whether the counts are those of the very replica the cells came from.
     exact: bool,
 }
@@ -57,14 +57,12 @@ impl Partial {
                 }
             }
         }
-        let mut tallies = BTreeMap::new();
-        if footprint.tallied {
-            for address in cells.tallied() {
-                let mut cell = cells.cell(address).cloned().unwrap_or_default();
-                cell.retain(|_, _| false);
-                tallies.insert(address.clone(), cell);
-            }
-        }
+        let bare = |address: &Address| {
+            let mut cell = cells.cell(address).cloned().unwrap_or_default();
+            cell.retain(|_, _| false);
+            (address.clone(), cell)
+        };
+        let tallies = footprint.tallied.then(|| cells.tallied().map(bare).collect());
         let exact = cells.is_exact() && !root.is_counting();
         root.pending = None;
         Partial { root, cells: covered, ranges: footprint.ranges.to_vec(), tallies, exact }
@@ -76,14 +74,15 @@ impl Partial {
         root: Root,
         cells: BTreeMap<Address, Cell>,
         ranges: Vec<AddressRange>,
-        tallies: BTreeMap<Address, Cell>,
+        tallies: Option<BTreeMap<Address, Cell>>,
         exact: bool,
     ) -> Option<Self> {
         let outside = |(address, _): (&Address, &Cell)| !address.kind.lives_in_root();
         let seen = |cell: &Cell| cell.dots().iter().all(|(dot, _)| root.context.contains(*dot));
-        let sound = cells.iter().chain(&tallies).all(outside)
+        let bare = |(_, cell): (&Address, &Cell)| cell.dots().is_empty();
+        let sound = cells.iter().chain(tallies.iter().flatten()).all(outside)
             && cells.values().chain([&root.register, &root.expiry]).all(seen)
-            && tallies.values().all(|cell| cell.dots().is_empty())
+            && tallies.iter().flatten().all(bare)
             && root.pending.is_none();
         sound.then_some(Partial { root, cells, ranges, tallies, exact })
     }
@@ -112,9 +111,9 @@ impl Partial {
         &self.ranges
     }
 
-    /// Tallies of cells that are not covered.
-    pub fn tallies(&self) -> &BTreeMap<Address, Cell> {
-        &self.tallies
+    /// Standing tallies of all cells, without their dots, where they were asked for.
+    pub fn tallies(&self) -> Option<&BTreeMap<Address, Cell>> {
+        self.tallies.as_ref()
     }
 
     /// Joins what another replica has under the same footprint.
@@ -127,7 +126,9 @@ impl Partial {
                 !to.cells.contains_key(address) && !to.ranges.iter().any(|r| r.contains(address))
             })
         };
-        if self.ranges != other.ranges || missing(self, other) || missing(other, self) {
+        let differ =
+            self.ranges != other.ranges || self.tallies.is_some() != other.tallies.is_some();
+        if differ || missing(self, other) || missing(other, self) {
             return Err(FootprintMismatch);
         }
         // Equal contexts and sums mean equal rows, and then the counts are those of both.
@@ -148,8 +149,9 @@ impl Partial {
                 self.cells.insert(address.clone(), joined);
             }
         }
-        for (address, theirs) in &other.tallies {
-            let cell = self.tallies.entry(address.clone()).or_default();
+        for (address, theirs) in other.tallies.iter().flatten() {
+            let tallies = self.tallies.get_or_insert_default();
+            let cell = tallies.entry(address.clone()).or_default();
             for (share, tally) in theirs.tallies() {
                 cell.join_tally(*share, tally);
             }
@@ -188,7 +190,7 @@ impl Cells for Partial {
     }
 
     fn cell(&self, address: &Address) -> Option<&Cell> {
-        self.cells.get(address).or_else(|| self.tallies.get(address))
+        self.cells.get(address).or_else(|| self.tallies.as_ref()?.get(address))
     }
 
     fn scan(
@@ -216,12 +218,17 @@ impl Cells for Partial {
     fn tallied(&self) -> impl Iterator<Item = &Address> {
         let covered = self.cells.iter().filter(|(_, cell)| cell.has_standing_tallies());
         let covered = covered.map(|(address, _)| address);
-        let all: BTreeSet<&Address> = covered.chain(self.tallies.keys()).collect();
+        let all: BTreeSet<&Address> =
+            covered.chain(self.tallies.iter().flatten().map(|(address, _)| address)).collect();
         all.into_iter()
     }
 
     fn is_exact(&self) -> bool {
         self.exact
+    }
+
+    fn shows_tallies(&self) -> bool {
+        self.tallies.is_some()
     }
 }
 

@@ -23,10 +23,16 @@ pub struct Root {
     pub pending: Option<Box<PendingDelete>>,
 }
 
+/// The kinds where a live cell is more than one with dots.
+const GUARDED_KINDS: [Kind; 2] = [Kind::GuardedMember, Kind::DisableFlag];
+
 /// How many cells of each kind a client sees. Register and expiry, which are at hand, are not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     live: [u64; COUNTED_KINDS.len()],
+    /// Cells that have dots and are not live all the same, of the kinds where removal wins: joined with
+    /// another replica's, or under a pending delete, they may come to be.
+    withheld: [u64; GUARDED_KINDS.len()],
     /// Cells outside the root, live or not, with tallies that a delete would have to take back.
     pub tallied: u64,
     /// Cells outside the root that are stored, live or not: 0 means that there is nothing to sweep.
@@ -83,9 +89,27 @@ impl Counts {
         slot(kind).map_or(0, |slot| self.live[slot])
     }
 
-    /// All counts with their kinds, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> {
-        COUNTED_KINDS.into_iter().zip(self.live)
+    /// How many cells of `kind` are live at most, where a reader would see other dots than were counted:
+    /// 0 only if none is.
+    pub(crate) fn live_at_most(&self, kind: Kind) -> u64 {
+        let withheld = GUARDED_KINDS.iter().position(|&guarded| guarded == kind);
+        self.live(kind).saturating_add(withheld.map_or(0, |slot| self.withheld[slot]))
+    }
+
+    /// All numbers in the order of their encoding.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        let Counts { live, withheld, tallied, rows } = self;
+        live.iter().chain(withheld).chain([tallied, rows]).copied()
+    }
+
+    /// From numbers in that order; as many as [`Counts::numbers`] gives.
+    pub(crate) fn from_numbers<E>(mut next: impl FnMut() -> Result<u64, E>) -> Result<Counts, E> {
+        let mut counts = Counts::default();
+        let Counts { live, withheld, tallied, rows } = &mut counts;
+        for number in live.iter_mut().chain(withheld).chain([tallied, rows]) {
+            *number = next()?;
+        }
+        Ok(counts)
     }
 
     /// Whether no cell outside the root is live.
@@ -93,21 +117,9 @@ impl Counts {
         self.live.iter().all(|&count| count == 0)
     }
 
-    pub(crate) fn set_live(&mut self, kind: Kind, count: u64) {
-        self.live[slot(kind).expect("only counted kinds are counted")] = count;
-    }
-
-    /// Raises every count to that of `other`, if it is greater: an upper bound for both joined.
-    pub(crate) fn raise(&mut self, other: &Counts) {
-        for (mine, theirs) in self.live.iter_mut().zip(other.live) {
-            *mine = (*mine).max(theirs);
-        }
-        self.tallied = self.tallied.max(other.tallied);
-        self.rows = self.rows.max(other.rows);
-    }
-
     pub(crate) fn clear_live(&mut self) {
         self.live = Default::default();
+        self.withheld = Default::default();
     }
 
     /// Counts a cell of `kind` that goes from one content to another.
@@ -124,6 +136,10 @@ impl Counts {
         };
         if let Some(slot) = slot(kind) {
             step(&mut self.live[slot], from.is_live(kind), to.is_live(kind));
+            if let Some(slot) = GUARDED_KINDS.iter().position(|&guarded| guarded == kind) {
+                let withheld = |cell: &Cell| !cell.dots().is_empty() && !cell.is_live(kind);
+                step(&mut self.withheld[slot], withheld(from), withheld(to));
+            }
             step(&mut self.tallied, from.has_standing_tallies(), to.has_standing_tallies());
         }
     }

@@ -114,7 +114,7 @@ fn a_set_with_a_pending_delete_is_written_as_documented() {
         hex(&encode_root(root)),
         format!(
             "010c01aa000000000000000200\
-             0000000000000000000000\
+             00000000000000000000000000\
              01{empty_sums}\
              01aa000000000000000100\
              0000\

@@ -39,7 +39,9 @@ pub fn decode_delta(bytes: &Bytes) -> Result<Delta, DecodeError> {
 
 /// A partial state as it crosses the wire.
 pub fn encode_partial(partial: &Partial) -> Vec<u8> {
-    let mut out = vec![VERSION, u8::from(partial.has_exact_counts())];
+    let tallies = partial.tallies();
+    let flags = u8::from(partial.has_exact_counts()) | u8::from(tallies.is_some()) << 1;
+    let mut out = vec![VERSION, flags];
     put_root(&mut out, partial.merged_root());
     put_varint(&mut out, partial.ranges().len() as u64);
     for range in partial.ranges() {
@@ -51,7 +53,9 @@ pub fn encode_partial(partial: &Partial) -> Vec<u8> {
         }
     }
     put_cells(&mut out, partial.cells().iter());
-    put_cells(&mut out, partial.tallies().iter());
+    if let Some(tallies) = tallies {
+        put_cells(&mut out, tallies.iter());
+    }
     out
 }
 
@@ -61,7 +65,7 @@ pub fn encode_partial(partial: &Partial) -> Vec<u8> {
 /// [`DecodeError`]
 pub fn decode_partial(bytes: &Bytes) -> Result<Partial, DecodeError> {
     let mut reader = Reader::versioned(bytes)?;
-    let exact = reader.flags("partial state flags", 1)? == 1;
+    let flags = reader.flags("partial state flags", 0b11)?;
     let root = reader.root()?;
     let mut ranges = Vec::new();
     for _ in 0..reader.varint()? {
@@ -69,9 +73,10 @@ pub fn decode_partial(bytes: &Bytes) -> Result<Partial, DecodeError> {
         let to = if reader.flag("end of a range")? { Some(reader.bytes()?) } else { None };
         ranges.push(AddressRange { kind, from, to });
     }
-    let (cells, tallies) = (reader.cells()?, reader.cells()?);
+    let cells = reader.cells()?;
+    let tallies = if flags & 0b10 != 0 { Some(reader.cells()?) } else { None };
     reader.finish()?;
-    Partial::from_parts(root, cells, ranges, tallies, exact)
+    Partial::from_parts(root, cells, ranges, tallies, flags & 1 != 0)
         .ok_or(DecodeError::NotCanonical("partial state"))
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::cell::Cell;
 use crate::encoding::cell::put_cell;
 use crate::encoding::{DecodeError, Reader, VERSION, encode_context, put_address, put_varint};
-use crate::kind::{COUNTED_KINDS, Kind};
+use crate::kind::Kind;
 use crate::root::{Counts, PendingDelete, Root};
 
 const REGISTER: u8 = 1;
@@ -47,11 +47,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         }
     }
     if counted {
-        for (_, count) in root.counts.iter() {
-            put_varint(out, count);
-        }
-        put_varint(out, root.counts.tallied);
-        put_varint(out, root.counts.rows);
+        root.counts.numbers().for_each(|number| put_varint(out, number));
         out.extend_from_slice(&root.dots_sum.to_le_bytes());
         out.extend_from_slice(&root.tallies_sum.to_le_bytes());
     }
@@ -76,11 +72,7 @@ impl Reader<'_> {
             return Err(DecodeError::NotCanonical("dot outside the context"));
         }
         if flags & COUNTS != 0 {
-            for kind in COUNTED_KINDS {
-                root.counts.set_live(kind, self.varint()?);
-            }
-            root.counts.tallied = self.varint()?;
-            root.counts.rows = self.varint()?;
+            root.counts = Counts::from_numbers(|| self.varint())?;
             root.dots_sum = self.u128()?;
             root.tallies_sum = self.u128()?;
             if root.dots_sum == 0 && root.tallies_sum == 0 && root.counts == Counts::default() {

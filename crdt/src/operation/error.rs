@@ -71,6 +71,11 @@ pub enum OpError {
     /// Needs the rows of one replica, synchronised with others: partial states cannot answer it.
     #[error("ERR the whole key has to be synchronised first")]
     NeedsWholeKey,
+    /// Deletes the whole key, whose tallies are not at hand: [`Operation::footprint_over`] asks for them.
+    ///
+    /// [`Operation::footprint_over`]: crate::operation::Operation::footprint_over
+    #[error("ERR the key's tallies have to be fetched first")]
+    NeedsTallies,
     /// A deletion is still being swept, and the counts wait for it.
     #[error("ERR a deletion of this key is still being counted; try again")]
     Counting,

@@ -40,6 +40,7 @@ use crate::cells::Cells;
 use crate::delta::Delta;
 use crate::footprint::Footprint;
 use crate::mint::Mint;
+use crate::root::Root;
 use draft::Draft;
 
 /// One operation on one key.
@@ -78,6 +79,18 @@ impl Operation {
             Operation::SortedSet(operation) => operation.footprint(),
             Operation::List(operation) => operation.footprint(),
             Operation::HyperLogLog(operation) => operation.footprint(),
+        }
+    }
+
+    /// The rows that it has to see of a key with this root: a write to one that has expired removes what is
+    /// left of it first, and needs its tallies for that.
+    pub fn footprint_over(&self, root: Option<&Root>, wall_millis: u64) -> Footprint {
+        let deadline = root.and_then(|root| root.expiry.deadline());
+        let expired = deadline.is_some_and(|deadline| deadline <= wall_millis);
+        if expired && self.writes() {
+            self.footprint().and(Footprint::tallied())
+        } else {
+            self.footprint()
         }
     }
 
