@@ -66,7 +66,8 @@ impl Hearing {
     pub(crate) fn nth_last(&self, peers: usize) -> Duration {
         let mut times = self.latest.map(|slot| slot.map_or(Duration::ZERO, |(_, at)| at));
         times.sort_unstable();
-        times.iter().rev().take(peers).last().copied().unwrap_or(Duration::MAX)
+        let from_the_end = peers.checked_sub(1).and_then(|before| times.iter().rev().nth(before));
+        from_the_end.copied().unwrap_or(Duration::MAX)
     }
 
     /// When anybody was heard last.

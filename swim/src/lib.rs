@@ -35,6 +35,7 @@ pub use node::Swim;
 pub use parameters::{Parameters, ProbeOrder, SuspicionScale};
 pub use record::{Accusers, Evidence, Rank, Record};
 pub use wire::{
-    Buckets, DecodeError, Header, ITEMS_MAX, Item, Message, PACKET_BYTES_MAX, STREAM_BYTES_MAX,
-    StreamMessage, VERSION, decode_packet, decode_stream, encode_packet, encode_stream,
+    Buckets, DecodeError, Header, ITEMS_MAX, Item, Message, PACKET_BYTES_MAX, Packet,
+    STREAM_BYTES_MAX, StreamMessage, VERSION, decode_packet, decode_stream, encode_packet,
+    encode_stream,
 };

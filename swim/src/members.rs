@@ -26,8 +26,9 @@ impl Hasher for IdHasher {
     }
 
     fn write_u128(&mut self, id: u128) {
-        let [high, low] = [(id >> 64) as u64, (id & u128::from(u64::MAX)) as u64];
-        let mixed = (high ^ low.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let folded = (id ^ id.rotate_right(96)).to_le_bytes();
+        let half = folded.first_chunk().expect("16 bytes have 8");
+        let mixed = u64::from_le_bytes(*half).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 29);
     }
 }
@@ -70,27 +71,28 @@ pub(crate) enum Trust {
     BackFromFarewell,
 }
 
-/// One member.
+/// One member. What every record about it is compared with stands first, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Member {
     pub(crate) id: NodeId,
     pub(crate) evidence: Evidence,
-    pub(crate) attributes: Option<Attributes>,
+    pub(crate) trust: Trust,
+    pub(crate) shown: Status,
+    bucket: u8,
+    pub(crate) refutations: u8,
+    pub(crate) round_trip: RoundTrip,
     /// Last packet from it.
     pub(crate) heard_at: Option<Duration>,
     /// Last probe of it by this node.
     pub(crate) probed_at: Option<Duration>,
     /// Last time it was told what is said of it.
     pub(crate) told_at: Option<Duration>,
+    /// Last of the refutations counted above.
+    pub(crate) refuted_at: Duration,
     /// Milliseconds, before this node's start if negative, when it went down or left.
     pub(crate) died_millis: i64,
-    pub(crate) round_trip: RoundTrip,
-    /// Last of the refutations counted below.
-    pub(crate) refuted_at: Duration,
-    pub(crate) refutations: u8,
-    pub(crate) trust: Trust,
-    pub(crate) shown: Status,
-    bucket: u8,
+    pub(crate) attributes: Option<Attributes>,
 }
 
 impl Member {

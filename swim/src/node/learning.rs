@@ -64,11 +64,11 @@ impl Swim {
                 member.died_millis =
                     if first_told { died_millis } else { member.died_millis.min(died_millis) };
             }
-            member.trust = match trust {
-                _ if back_from_farewell => Trust::BackFromFarewell,
-                Trust::Remembered if confirmed => Trust::Verified,
-                trust => trust,
-            };
+            if back_from_farewell {
+                member.trust = Trust::BackFromFarewell;
+            } else if confirmed {
+                member.trust = Trust::Verified;
+            }
             if refuted {
                 let recent = now < member.refuted_at + REFUTATIONS_WINDOW;
                 member.refutations = if recent { member.refutations.saturating_add(1) } else { 1 };

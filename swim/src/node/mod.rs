@@ -25,7 +25,6 @@ use crate::parameters::Parameters;
 use crate::probe::{Errands, Probe};
 use crate::record::{Accusers, Evidence, Rank, Record};
 use crate::suspicion::Suspicions;
-use crate::wire::Item;
 use synchronising::Comparison;
 
 /// What this node is about.
@@ -91,7 +90,6 @@ pub struct Swim {
     next_contact: Duration,
     next_sweep: Duration,
 
-    items: Vec<Item>,
     scratch: Vec<u8>,
 }
 
@@ -148,7 +146,6 @@ impl Swim {
             next_gossip: None,
             next_contact: now,
             next_sweep: now + SWEEP_INTERVAL,
-            items: Vec::new(),
             scratch: Vec::new(),
             rng,
             parameters,

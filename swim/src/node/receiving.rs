@@ -8,7 +8,7 @@ use crate::event::{Change, Effects, Transmit};
 use crate::identity::NodeId;
 use crate::probe::ERRAND;
 use crate::record::{Evidence, Rank};
-use crate::wire::{DecodeError, Header, Item, Message, decode_packet};
+use crate::wire::{DecodeError, Header, Item, Message, Packet, decode_packet};
 
 /// How often at most a foreign cluster is reported.
 const FOREIGN_INTERVAL: Duration = Duration::from_secs(10);
@@ -21,15 +21,13 @@ impl Swim {
         now: Duration,
         effects: &mut Effects,
     ) {
-        let mut items = std::mem::take(&mut self.items);
-        match decode_packet(bytes, &mut items) {
-            Ok(header) if header.sender == self.own => {
-                self.receive_from_double(from, &items, now, effects);
+        match decode_packet(bytes) {
+            Ok(packet) if packet.header.sender == self.own => {
+                self.receive_from_double(from, &packet, now, effects);
             }
-            Ok(header) => self.receive_items(from, &header, &items, now, effects),
+            Ok(packet) => self.receive_from_peer(from, &packet, now, effects),
             Err(error) => self.count_malformed(error),
         }
-        self.items = items;
     }
 
     pub(super) fn count_malformed(&mut self, error: DecodeError) {
@@ -52,16 +50,16 @@ impl Swim {
     fn receive_from_double(
         &mut self,
         from: Address,
-        items: &[Item],
+        packet: &Packet<'_>,
         now: Duration,
         effects: &mut Effects,
     ) {
         self.counters.own_id_claimed += 1;
-        for item in items {
+        for item in packet.items() {
             if let Item::Record(record) = item
                 && record.id == self.own
             {
-                self.learn(record, now, effects);
+                self.learn(&record, now, effects);
             }
         }
         let interval = self.parameters.probe_interval;
@@ -80,26 +78,23 @@ impl Swim {
         }
     }
 
-    fn receive_items(
+    fn receive_from_peer(
         &mut self,
         from: Address,
-        header: &Header,
-        items: &[Item],
+        packet: &Packet<'_>,
         now: Duration,
         effects: &mut Effects,
     ) {
-        self.receive_header(Some(from), header, now, effects);
-        for item in items {
-            if let Item::Record(record) = item {
-                self.learn(record, now, effects);
+        self.receive_header(Some(from), &packet.header, now, effects);
+        for item in packet.items() {
+            match item {
+                Item::Record(record) => self.learn(&record, now, effects),
+                Item::Message(message) => {
+                    self.receive_message(from, packet.header.sender, &message, now, effects);
+                }
             }
         }
-        for item in items {
-            if let Item::Message(message) = item {
-                self.receive_message(from, header.sender, message, now, effects);
-            }
-        }
-        self.compare(header, now, effects);
+        self.compare(&packet.header, now, effects);
     }
 
     /// What any message says of its sender.

@@ -7,7 +7,7 @@ mod stream;
 
 use thiserror::Error;
 
-pub use packet::{Header, Item, Message, decode_packet, encode_packet};
+pub use packet::{Header, Item, Message, Packet, decode_packet, encode_packet};
 pub(crate) use packet::{PACKET_BYTES_MIN, PacketWriter};
 pub(crate) use reader::Reader;
 pub(crate) use record::{encode_record, encode_varint};

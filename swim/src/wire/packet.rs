@@ -66,7 +66,7 @@ pub enum Message {
 
 /// One item of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "items live in one reused buffer")]
+#[expect(clippy::large_enum_variant, reason = "items are looked at one by one, on the stack")]
 pub enum Item {
     /// What the packet is sent for.
     Message(Message),
@@ -205,15 +205,37 @@ pub fn encode_packet(header: &Header, items: &[Item]) -> Vec<u8> {
     out
 }
 
-/// Reads a packet: its header and, into `items`, what it carries.
+/// A packet that was read to its end and found in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// What it says of its sender.
+    pub header: Header,
+    body: Reader<'a>,
+}
+
+impl Packet<'_> {
+    /// What it carries, read anew each time: a packet of many records would take far more room read than unread.
+    pub fn items(&self) -> impl Iterator<Item = Item> {
+        let mut rest = self.body;
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                if let Some(item) = next_item(&mut rest).expect("it was read before") {
+                    return Some(item);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// Reads a packet.
 ///
 /// Items of unknown kinds are skipped and so are bytes at the end of known ones: later versions of this
 /// format only add.
 ///
 /// # Errors
-/// Any [`DecodeError`]; `items` then holds what preceded the fault and is not to be used.
-pub fn decode_packet(bytes: &[u8], items: &mut Vec<Item>) -> Result<Header, DecodeError> {
-    items.clear();
+/// Any [`DecodeError`].
+pub fn decode_packet(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
     if bytes.len() > PACKET_BYTES_MAX {
         return Err(DecodeError::TooLarge);
     }
@@ -223,20 +245,21 @@ pub fn decode_packet(bytes: &[u8], items: &mut Vec<Item>) -> Result<Header, Deco
         return Err(DecodeError::Version(version));
     }
     let header = reader.header()?;
-    for count in 0.. {
-        if reader.is_empty() {
-            break;
-        }
-        if count == ITEMS_MAX {
+    let body = reader;
+    let mut items = 0;
+    while !reader.is_empty() {
+        if items == ITEMS_MAX {
             return Err(DecodeError::Items);
         }
-        let tag = reader.u8()?;
-        let body = Reader::new(reader.counted()?);
-        if let Some(item) = decode_item(tag, body)? {
-            items.push(item);
-        }
+        next_item(&mut reader)?;
+        items += 1;
     }
-    Ok(header)
+    Ok(Packet { header, body })
+}
+
+fn next_item(reader: &mut Reader<'_>) -> Result<Option<Item>, DecodeError> {
+    let tag = reader.u8()?;
+    decode_item(tag, Reader::new(reader.counted()?))
 }
 
 fn decode_item(tag: u8, mut body: Reader<'_>) -> Result<Option<Item>, DecodeError> {
