@@ -6,8 +6,8 @@ use coterie_ring::decision::Event;
 
 const NODES: usize = 7;
 const STEPS: usize = 600;
-const RUNS: u64 = 3_000;
-const RUNS_PROOF: u64 = 30_000;
+const RUNS: u64 = 1_500;
+const RUNS_PROOF: u64 = 15_000;
 
 #[derive(Debug, Default)]
 struct Counts {
