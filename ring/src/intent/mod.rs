@@ -74,8 +74,10 @@ impl Default for PlacementPolicy {
 
 /// What operators and nodes ask for.
 ///
-/// Every entry is a last-writer-wins register (see [`Revised`]), so merging is idempotent,
-/// commutative and associative. Entries are never dropped: a removed node stays as such.
+/// Every entry is a last-writer-wins register, so merging is idempotent, commutative and
+/// associative. The last writer is the one whose edit knew of the others'; of edits that did not
+/// know of each other the more often edited entry stays, or the greater value. Entries are never
+/// dropped: a removed node stays as such.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Intent {
     placement: Revised<PlacementPolicy>,
