@@ -117,6 +117,17 @@ impl Counts {
         self.live.iter().all(|&count| count == 0)
     }
 
+    /// Makes every count an upper bound of what a replica with these counts joined with one with
+    /// `other` has, in the sense that 0 means none.
+    pub(crate) fn raise(&mut self, other: &Counts) {
+        for (slot, kind) in COUNTED_KINDS.into_iter().enumerate() {
+            self.live[slot] = self.live_at_most(kind).max(other.live_at_most(kind));
+        }
+        self.withheld = Default::default();
+        self.tallied = self.tallied.max(other.tallied);
+        self.rows = self.rows.max(other.rows);
+    }
+
     pub(crate) fn clear_live(&mut self) {
         self.live = Default::default();
         self.withheld = Default::default();
