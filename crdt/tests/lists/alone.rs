@@ -1,88 +1,19 @@
-//! Lists: what every operation answers and changes, alone and beside concurrent ones.
-
-#[path = "support/replicas.rs"]
-mod replicas;
-
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::num::NonZeroI64;
-use std::ops::Bound;
+//! One replica, or several in turn: as a plain list, and as Redis.
 
 use bytes::Bytes;
+use coterie_crdt::operation::ListEnd::{Left, Right};
 use coterie_crdt::operation::{
-    Condition, Expire, Item, KeyOperation, ListEnd, ListOperation, Operation, PivotSide, Reply,
-    SetCondition, StringOperation,
+    Condition, Expire, KeyOperation, ListOperation, Operation, PivotSide, Reply, SetCondition,
+    StringOperation,
 };
-use coterie_crdt::{
-    Address, AddressRange, Cell, Cells, Direction, Kind, Root, Score, State, join_delta, position,
-};
+use coterie_crdt::{Address, Cells, Delta, Kind, State, position};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
-use replicas::{Replica, bytes, exchange, text};
 
-use ListEnd::{Left, Right};
-
-fn list(operation: ListOperation) -> Operation {
-    Operation::List(operation)
-}
-
-fn all(values: &[&str]) -> Vec<Bytes> {
-    values.iter().map(|value| bytes(value)).collect()
-}
-
-fn push(end: ListEnd, values: &[&str]) -> Operation {
-    list(ListOperation::Push(end, all(values)))
-}
-
-fn pop(end: ListEnd) -> Operation {
-    list(ListOperation::Pop(end))
-}
-
-fn range(start: i64, stop: i64) -> Operation {
-    list(ListOperation::Range { start, stop })
-}
-
-fn assign(index: i64, value: &str) -> Operation {
-    list(ListOperation::Set { index, value: bytes(value) })
-}
-
-fn insert(side: PivotSide, pivot: &str, value: &str) -> Operation {
-    list(ListOperation::Insert { side, pivot: bytes(pivot), value: bytes(value) })
-}
-
-fn remove(count: i64, value: &str) -> Operation {
-    list(ListOperation::Remove { count, value: bytes(value) })
-}
-
-fn trim(start: i64, stop: i64) -> Operation {
-    list(ListOperation::Trim { start, stop })
-}
-
-fn find(value: &str, rank: i64, count: Option<u64>, compared_max: u64) -> Operation {
-    let rank = NonZeroI64::new(rank).expect("ranks count from 1");
-    list(ListOperation::Find { value: bytes(value), rank, count, compared_max })
-}
-
-fn values(values: &[&str]) -> Reply {
-    Reply::Values(all(values).into_iter().map(Some).collect())
-}
-
-fn value(value: &str) -> Reply {
-    Reply::Value(bytes(value))
-}
-
-/// A replica with a list of these.
-fn holding(values: &[&str]) -> Replica {
-    let mut replica = Replica::new(1);
-    replica.run(push(Right, values)).expect("a missing key takes a push");
-    replica
-}
-
-fn shown(replica: &mut Replica) -> Vec<String> {
-    let Ok(Reply::Values(values)) = replica.run(range(0, -1)) else { panic!("a range is values") };
-    let text = |value: Bytes| String::from_utf8_lossy(&value).into_owned();
-    values.into_iter().flatten().map(text).collect()
-}
+use crate::replicas::{Replica, bytes, text};
+use crate::{
+    all, assign, config, find, holding, insert, list, operation, pop, push, range, remove, shown,
+    trim, value, values,
+};
 
 #[test]
 fn pushes_go_to_their_end_one_after_the_other() {
@@ -288,7 +219,7 @@ fn a_malformed_position_is_an_error_and_changes_nothing() {
     assert!(position::check(&path).is_err());
     let context = replica.state.root().unwrap().context.clone();
     let foreign = [(Address::new(Kind::Element, path), cell)];
-    let foreign = coterie_crdt::Delta::from_parts(context, None, foreign).unwrap();
+    let foreign = Delta::from_parts(context, None, foreign).unwrap();
     let mut other = Replica::new(2);
     other.state.join_delta(&foreign);
     let before = other.state.clone();
@@ -307,210 +238,6 @@ fn an_expired_list_is_started_anew() {
     assert_eq!(replica.run(push(Left, &["b"])), Ok(Reply::Integer(1)));
     replica.state.sweep();
     assert_eq!(shown(&mut replica), ["b"]);
-}
-
-#[test]
-fn concurrent_pushes_are_all_kept_in_one_order() {
-    let mut three: [Replica; 3] = Replica::several();
-    three[0].run(push(Right, &["x", "y"])).unwrap();
-    exchange(&mut three);
-    three[0].run(push(Right, &["a1", "a2", "a3"])).unwrap();
-    three[1].run(push(Right, &["b1", "b2", "b3"])).unwrap();
-    three[2].run(push(Left, &["c2", "c1"])).unwrap();
-    exchange(&mut three);
-    let order = shown(&mut three[0]);
-    assert_eq!(order, ["c1", "c2", "x", "y", "a1", "a2", "a3", "b1", "b2", "b3"]);
-    assert!(three.iter_mut().all(|replica| shown(replica) == order));
-}
-
-#[test]
-fn concurrent_inserts_at_one_place_do_not_interleave() {
-    let mut three: [Replica; 3] = Replica::several();
-    three[2].run(push(Right, &["x", "y"])).unwrap();
-    exchange(&mut three);
-    for (replica, values) in [(0, ["a1", "a2", "a3"]), (1, ["b1", "b2", "b3"])] {
-        let mut pivot = "x";
-        for value in values {
-            three[replica].run(insert(PivotSide::After, pivot, value)).unwrap();
-            pivot = value;
-        }
-    }
-    // Backwards.
-    for value in ["c3", "c2", "c1"] {
-        three[2].run(insert(PivotSide::After, "x", value)).unwrap();
-    }
-    exchange(&mut three);
-    let order = shown(&mut three[1]);
-    for block in [["a1", "a2", "a3"], ["b1", "b2", "b3"], ["c1", "c2", "c3"]] {
-        assert!(order.windows(3).any(|part| part == block), "{order:?}");
-    }
-    assert_eq!((&*order[0], &*order[10]), ("x", "y"));
-}
-
-#[test]
-fn a_pop_takes_what_it_saw_and_no_concurrent_push() {
-    let mut two: [Replica; 2] = Replica::several();
-    two[0].run(push(Right, &["a"])).unwrap();
-    exchange(&mut two);
-    assert_eq!(two[0].run(pop(Left)), Ok(value("a")));
-    two[1].run(push(Left, &["b"])).unwrap();
-    exchange(&mut two);
-    assert_eq!(shown(&mut two[0]), ["b"]);
-}
-
-#[test]
-fn two_pops_may_take_one_element_but_remove_it_once() {
-    let mut two: [Replica; 2] = Replica::several();
-    two[0].run(push(Right, &["a", "b"])).unwrap();
-    exchange(&mut two);
-    assert_eq!(two[0].run(pop(Left)), Ok(value("a")));
-    assert_eq!(two[1].run(pop(Left)), Ok(value("a")));
-    exchange(&mut two);
-    assert_eq!(shown(&mut two[1]), ["b"]);
-    assert_eq!(two[0].run(list(ListOperation::Length)), Ok(Reply::Integer(1)));
-}
-
-#[test]
-fn an_assignment_outlives_a_concurrent_removal() {
-    let mut two: [Replica; 2] = Replica::several();
-    two[0].run(push(Right, &["a", "b", "c"])).unwrap();
-    exchange(&mut two);
-    two[0].run(assign(1, "B")).unwrap();
-    assert_eq!(two[1].run(remove(0, "b")), Ok(Reply::Integer(1)));
-    exchange(&mut two);
-    assert_eq!(shown(&mut two[0]), ["a", "B", "c"]);
-}
-
-#[test]
-fn of_concurrent_assignments_the_latest_is_read_until_the_next_replaces_both() {
-    let mut two: [Replica; 2] = Replica::several();
-    two[0].run(push(Right, &["a"])).unwrap();
-    exchange(&mut two);
-    two[1].wall_millis += 10;
-    two[0].run(assign(0, "early")).unwrap();
-    two[1].run(assign(0, "late")).unwrap();
-    exchange(&mut two);
-    assert_eq!(shown(&mut two[0]), ["late"]);
-    let cell = |replica: &Replica| replica.state.cells().values().next().unwrap().clone();
-    assert_eq!(cell(&two[0]).dots().len(), 2);
-    two[0].run(assign(0, "last")).unwrap();
-    exchange(&mut two);
-    assert_eq!(shown(&mut two[1]), ["last"]);
-    assert_eq!(cell(&two[1]).dots().len(), 1);
-}
-
-/// A copy's elements must not share positions with what is pushed concurrently: the first push of an
-/// actor to any key would be at the position that its first push to another key had.
-#[test]
-fn a_copied_list_and_a_concurrent_push_are_both_kept() {
-    let mut source = Replica::new(1);
-    source.run(push(Right, &["a", "b", "c"])).unwrap();
-    let Reply::Contents(Some(contents)) =
-        source.run(Operation::Key(KeyOperation::Contents)).unwrap()
-    else {
-        panic!("the list is there")
-    };
-    assert!(contents.cells.iter().all(|(_, item)| matches!(item, Item::Value(_))));
-    let mut target: [Replica; 2] = Replica::several();
-    target[0].run(push(Right, &["pushed"])).unwrap();
-    let copy = KeyOperation::Store { contents, replace: true };
-    assert_eq!(target[1].run(Operation::Key(copy)), Ok(Reply::Integer(1)));
-    assert_eq!(shown(&mut target[1]), ["a", "b", "c"]);
-    exchange(&mut target);
-    assert_eq!(shown(&mut target[0]), ["pushed", "a", "b", "c"]);
-}
-
-/// Counts the rows of a key that are read.
-struct Counting<'s> {
-    state: &'s State,
-    found: RefCell<BTreeSet<Option<Address>>>,
-    absent: RefCell<BTreeSet<Address>>,
-}
-
-impl<'s> Counting<'s> {
-    fn new(state: &'s State) -> Self {
-        Counting { state, found: RefCell::default(), absent: RefCell::default() }
-    }
-}
-
-impl Cells for Counting<'_> {
-    fn root(&self) -> Option<&Root> {
-        self.found.borrow_mut().insert(None);
-        self.state.root()
-    }
-
-    fn cell(&self, address: &Address) -> Option<&Cell> {
-        let cell = self.state.cell(address);
-        if cell.is_some() {
-            self.found.borrow_mut().insert(Some(address.clone()));
-        } else {
-            self.absent.borrow_mut().insert(address.clone());
-        }
-        cell
-    }
-
-    fn scan(
-        &self,
-        range: &AddressRange,
-        direction: Direction,
-    ) -> impl Iterator<Item = (&Address, &Cell)> {
-        let rows = self.state.scan(range, direction);
-        rows.inspect(|(address, _)| {
-            self.found.borrow_mut().insert(Some((*address).clone()));
-        })
-    }
-
-    fn by_score(
-        &self,
-        scores: (Bound<Score>, Bound<Score>),
-        direction: Direction,
-    ) -> impl Iterator<Item = (Score, &Bytes)> {
-        self.state.by_score(scores, direction)
-    }
-
-    fn tallied(&self) -> impl Iterator<Item = &Address> {
-        self.state.tallied()
-    }
-}
-
-#[test]
-fn a_push_to_a_long_list_touches_the_root_and_the_outermost_element_only() {
-    let length = if std::env::var_os("COTERIE_PROOF").is_some() { 1_000_000 } else { 100_000 };
-    let mut replica = Replica::new(1);
-    for _ in 0..length / 10_000 {
-        let values = (0..10_000).map(|n: u32| Bytes::copy_from_slice(&n.to_be_bytes()));
-        replica.run(list(ListOperation::Push(Right, values.collect()))).unwrap();
-    }
-    let state = std::mem::take(&mut replica.state);
-    for (actor, end) in [(1, Left), (1, Right), (2, Left), (2, Right)] {
-        let cells = Counting::new(&state);
-        let (reply, delta) = Replica::new(actor).evaluate(&push(end, &["x"]), &cells).unwrap();
-        assert_eq!(reply, Reply::Integer(length + 1));
-        let changes = join_delta(&cells, &delta);
-        let (read, absent) = (cells.found.borrow().len(), cells.absent.borrow().len());
-        let bytes = delta.cells()[0].0.path.len();
-        eprintln!(
-            "push at {end:?} of {length}: {read} rows read, {absent} looked up that is not there, \
-             {} written, position of {bytes} bytes",
-            changes.rows()
-        );
-        assert!(read <= 2 && changes.rows() <= 2 && bytes <= 32);
-        assert_eq!(absent, 1, "the new element's own");
-    }
-}
-
-fn operation() -> impl Strategy<Value = Operation> {
-    let end = || prop::sample::select(vec![Left, Right]);
-    let text = || prop::sample::select(vec!["a", "b", "c"]);
-    let side = prop::sample::select(vec![PivotSide::Before, PivotSide::After]);
-    prop_oneof![
-        3 => (end(), prop::collection::vec(text(), 1..4)).prop_map(|(end, v)| push(end, &v)),
-        1 => end().prop_map(pop),
-        3 => (side, text(), text()).prop_map(|(side, pivot, value)| insert(side, pivot, value)),
-        1 => (-6..6i64, text()).prop_map(|(index, value)| assign(index, value)),
-        1 => (-2..3i64, text()).prop_map(|(count, value)| remove(count, value)),
-        1 => (-8..8i64, -8..8i64).prop_map(|(start, stop)| trim(start, stop)),
-    ]
 }
 
 /// Applies an operation to a plain list.
@@ -565,12 +292,6 @@ fn apply(operation: &Operation, to: &mut Vec<Bytes>) {
     }
 }
 
-fn config() -> ProptestConfig {
-    let cases = if std::env::var_os("COTERIE_PROOF").is_some() { 20_000 } else { 400 };
-    let rng_seed = RngSeed::Fixed(0x1157);
-    ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
     #![proptest_config(config())]
 
@@ -590,38 +311,6 @@ proptest! {
             prop_assert_eq!(three[actor].run(range(0, -1)), Ok(expected));
             let length = Reply::count(plain.len());
             prop_assert_eq!(three[actor].run(list(ListOperation::Length)), Ok(length));
-        }
-    }
-
-    /// Every insert has a cell of its own, which is there after an exchange unless somebody removed it.
-    #[test]
-    fn concurrent_operations_keep_all_inserts(
-        rounds in prop::collection::vec(
-            prop::collection::vec((0..3usize, operation()), 1..8),
-            1..6,
-        ),
-    ) {
-        let mut three: [Replica; 3] = Replica::several();
-        let elements = |state: &State| -> Vec<Address> { state.cells().keys().cloned().collect() };
-        let mut ever = BTreeSet::new();
-        for round in rounds {
-            let mut expected = BTreeSet::new();
-            let mut removed = BTreeSet::new();
-            for (actor, operation) in round {
-                let before: BTreeSet<Address> = elements(&three[actor].state).into_iter().collect();
-                // A refused operation changes nothing.
-                drop(three[actor].write(&operation));
-                let after: BTreeSet<Address> = elements(&three[actor].state).into_iter().collect();
-                for new in after.difference(&before) {
-                    prop_assert!(ever.insert(new.clone()), "a position is used once");
-                    expected.insert(new.clone());
-                }
-                removed.extend(before.difference(&after).cloned());
-            }
-            exchange(&mut three);
-            let merged: BTreeSet<Address> = elements(&three[0].state).into_iter().collect();
-            let lost = expected.difference(&merged).find(|address| !removed.contains(*address));
-            prop_assert_eq!(lost, None);
         }
     }
 }
