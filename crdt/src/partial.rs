@@ -161,7 +161,9 @@ impl Partial {
         self.root.expiry.join(&context, &other.root.expiry, theirs);
         self.root.context = context;
         self.root.context.join(theirs);
-        self.root.counts.raise(&other.root.counts);
+        if !self.exact {
+            self.root.counts.raise(&other.root.counts);
+        }
         Ok(())
     }
 
