@@ -7,7 +7,7 @@ const THREE: [Id; 3] = [Id(0), Id(1), Id(2)];
 
 fn script(members: &[Id], tasks: &[Task], attempts: u8) -> Script {
     let electorate = Electorate::single(members).unwrap();
-    Script { electorate, tasks: tasks.to_vec(), attempts }
+    Script { electorate, tasks: tasks.to_vec(), attempts, after: None }
 }
 
 fn scope(name: &'static str, scripts: Vec<Script>) -> Scope {
@@ -91,13 +91,33 @@ fn a_prepare_on_the_way_keeps_order() {
 fn joint_and_plain_electorates_agree_while_ownership_moves() {
     let (old, new) = ([Id(0), Id(1)], [Id(1), Id(2)]);
     let joint = Electorate::joint(&[&old, &new]).unwrap();
-    let writer = Script { electorate: joint, tasks: vec![add(1)], attempts: 2 };
+    let writer = Script { electorate: joint, tasks: vec![add(1)], attempts: 2, after: None };
     let scripts = vec![writer, script(&old, &[if_absent(2)], 2)];
     holds(&scope("old owners and both", scripts), 50_000, 1_000_000);
 }
 
 /// Walks of a rule's scope in which its absence has to show.
 const WALKS_MAX: usize = 50_000;
+
+/// Two proposers of the first version, whose value says who votes on the second, and one more for each
+/// that proposes the second as soon as it knows.
+fn two_versions(voters: &[Id], attempts: u8) -> Scope {
+    let first = |bit, attempts| script(voters, &[if_absent(bit)], attempts);
+    let second = |bit, after| Script { after: Some(after), ..first(bit, 1) };
+    let scripts = vec![first(1, attempts), first(2, 1), second(4, 0), second(8, 1)];
+    Scope { acceptors: 5, ..scope("voters that change between versions", scripts) }
+}
+
+#[test]
+fn each_version_has_one_value_though_the_first_chooses_the_seconds_voters() {
+    holds(&two_versions(&THREE[..2], 1), 100_000, 1_000_000);
+    holds(&two_versions(&THREE, 1), 20_000, 1_000_000);
+}
+
+#[test]
+fn two_voter_sets_for_one_version_are_caught() {
+    is_caught(Rule::Majority, two_versions(&THREE, 1));
+}
 
 #[track_caller]
 fn is_caught(without: Rule, scope: Scope) {

@@ -88,6 +88,8 @@ pub(crate) struct Script {
     pub(crate) tasks: Vec<Task>,
     /// Attempts, over all tasks.
     pub(crate) attempts: u8,
+    /// If it proposes the next version: whose answer tells it who votes on that.
+    pub(crate) after: Option<u8>,
 }
 
 /// What is explored.
@@ -105,6 +107,12 @@ pub(crate) struct Scope {
     pub(crate) crashes: u8,
     /// The rule that is off.
     pub(crate) without: Option<Rule>,
+}
+
+/// Who votes on the next version, by the writes in the value chosen for the first.
+fn next_voters(chosen: Writes) -> Electorate<Id> {
+    let voter = if chosen.0 & 1 == 1 { Id(3) } else { Id(4) };
+    Electorate::single(&[voter]).unwrap()
 }
 
 /// What exploring found.
@@ -198,14 +206,7 @@ impl Scope {
             None => Acceptor::default(),
         };
         let proposer = |(index, script): (usize, &Script)| {
-            let settings = Settings { next_prepare: self.next_prepare, ..SETTINGS };
-            let index = u8::try_from(index).unwrap();
-            let electorate = script.electorate.clone();
-            let proposer = Proposer::new(Id(index), u64::from(index) << 32, electorate, settings);
-            match self.without {
-                Some(rule) => proposer.without(rule),
-                None => proposer,
-            }
+            self.proposer(u8::try_from(index).unwrap(), script.electorate.clone())
         };
         let acceptors: Vec<_> = (0..self.acceptors).map(|_| acceptor()).collect();
         State {
@@ -221,6 +222,27 @@ impl Scope {
         }
     }
 
+    fn proposer(&self, index: u8, electorate: Electorate<Id>) -> TheProposer {
+        let settings = Settings { next_prepare: self.next_prepare, ..SETTINGS };
+        let proposer = Proposer::new(Id(index), u64::from(index) << 32, electorate, settings);
+        match self.without {
+            Some(rule) => proposer.without(rule),
+            None => proposer,
+        }
+    }
+
+    /// Whom `proposer` asks, if it knows that yet.
+    fn electorate(&self, state: &State, proposer: u8) -> Option<Electorate<Id>> {
+        let script = &self.scripts[usize::from(proposer)];
+        let Some(after) = script.after else { return Some(script.electorate.clone()) };
+        let answer = state.ended.iter().find(|ended| ended.proposer == after)?;
+        Some(next_voters(answer.decided.0.as_ref()?.value))
+    }
+
+    fn is_next(&self, proposer: u8) -> bool {
+        self.scripts[usize::from(proposer)].after.is_some()
+    }
+
     fn successors(&self, state: &State, mut emit: impl FnMut(State)) {
         for (index, script) in self.scripts.iter().enumerate() {
             let (tasks, attempts) = state.begun[index];
@@ -231,6 +253,11 @@ impl Scope {
             next.begun[index].1 += 1;
             if state.proposers[index].is_idle() {
                 let Some(task) = script.tasks.get(usize::from(tasks)) else { continue };
+                if script.after.is_some() {
+                    let proposer = u8::try_from(index).unwrap();
+                    let Some(voters) = self.electorate(state, proposer) else { continue };
+                    next.proposers[index] = self.proposer(proposer, voters);
+                }
                 next.begun[index].0 += 1;
                 next.before[index] = ended_tasks(state);
                 let event = match task {
@@ -278,7 +305,8 @@ impl Scope {
                 return Err(format!("two values at {ballot:?}"));
             }
         }
-        self.check_chosen(state)?;
+        self.check_chosen(state, false)?;
+        self.check_chosen(state, true)?;
         // Values answered: by ballot they only ever grow, whoever answered.
         let ended: Vec<&Ended> = state.ended.iter().collect();
         let all_if_absent = self.scripts.iter().all(|script| {
@@ -289,7 +317,8 @@ impl Scope {
             if all_if_absent && landed(one).count_ones() > 1 {
                 return Err(format!("two conditional writes both landed: {one:?}"));
             }
-            for two in &ended {
+            let version = self.is_next(one.proposer);
+            for two in ended.iter().filter(|two| self.is_next(two.proposer) == version) {
                 let (a, b) = (landed(one), landed(two));
                 if a & b != a && a & b != b {
                     return Err(format!("answers that no order explains: {one:?} and {two:?}"));
@@ -316,10 +345,13 @@ impl Scope {
 
 impl Scope {
     /// What was chosen at a ballot is in everything chosen later.
-    fn check_chosen(&self, state: &State) -> Result<(), String> {
+    fn check_chosen(&self, state: &State, next: bool) -> Result<(), String> {
         let mut latest: Option<(Ballot<Id>, Writes)> = None;
         for (ballot, writes, _) in &state.votes {
-            let electorate = &self.scripts[usize::from(ballot.proposer.0)].electorate;
+            if self.is_next(ballot.proposer.0) != next {
+                continue;
+            }
+            let electorate = self.electorate(state, ballot.proposer.0).unwrap();
             if !electorate.is_majority(|id| state.votes.contains(&(*ballot, *writes, id))) {
                 continue;
             }
