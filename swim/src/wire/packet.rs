@@ -257,11 +257,13 @@ pub fn decode_packet(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
     Ok(Packet { header, body })
 }
 
+#[inline]
 fn next_item(reader: &mut Reader<'_>) -> Result<Option<Item>, DecodeError> {
     let tag = reader.u8()?;
     decode_item(tag, Reader::new(reader.counted()?))
 }
 
+#[inline]
 fn decode_item(tag: u8, mut body: Reader<'_>) -> Result<Option<Item>, DecodeError> {
     let message = match tag {
         PING => Message::Ping {

@@ -76,10 +76,12 @@ fn encode_attributes(attributes: &Attributes, out: &mut Vec<u8>) {
 }
 
 impl Reader<'_> {
+    #[inline]
     pub(crate) fn id(&mut self) -> Result<NodeId, DecodeError> {
         Ok(NodeId(u128::from_be_bytes(self.array()?)))
     }
 
+    #[inline]
     pub(crate) fn generation(&mut self) -> Result<Generation, DecodeError> {
         let generation = Generation(self.varint_u64()?);
         if generation > Generation::MAX {
@@ -88,6 +90,7 @@ impl Reader<'_> {
         Ok(generation)
     }
 
+    #[inline]
     pub(crate) fn record(&mut self) -> Result<Record, DecodeError> {
         let id = self.id()?;
         let generation = self.generation()?;
