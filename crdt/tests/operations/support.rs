@@ -5,9 +5,7 @@ use coterie_crdt::operation::{
     FlagOperation, HashOperation, KeyOperation, Limits, MapOperation, OpError, Operation, Reply,
     SetOperation, SetVerb, SortedSetOperation, StringOperation, evaluate_all,
 };
-use coterie_crdt::{
-    Actor, Actors, Cells, Clock, Context, Delta, Footprint, Mint, Partial, Score, State,
-};
+use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Delta, Mint, Partial, Score, State};
 
 /// What can be run.
 pub(crate) trait Command {
@@ -75,11 +73,7 @@ impl Client {
         let (reply, delta) = self.evaluate(&operation, &self.state.clone());
         assert!(reply.is_ok() || delta.is_empty(), "what fails changes nothing");
         assert!(operation.writes() || delta.is_empty(), "what only reads changes nothing");
-        let mut footprint = operation.footprint();
-        if self.is_expired() {
-            // Before a write, what is left of the key is deleted, its tallies too.
-            footprint = footprint.and(Footprint::tallied());
-        }
+        let footprint = operation.footprint_over(self.state.root(), self.now);
         if footprint.derived.is_empty() {
             let partial = Partial::extract(&self.state, &footprint);
             let seen = self.evaluate(&operation, &partial);
@@ -112,11 +106,6 @@ impl Client {
         let (mut replies, delta) = evaluate_all(std::slice::from_ref(operation), cells, &mut mint);
         self.clock = clock;
         (replies.remove(0), delta)
-    }
-
-    fn is_expired(&self) -> bool {
-        let deadline = self.state.root().and_then(|root| root.expiry.deadline());
-        deadline.is_some_and(|deadline| deadline <= self.now)
     }
 
     fn mint(&mut self, cells: &impl Cells) -> Mint<'_> {
