@@ -1,7 +1,7 @@
 //! Positions: where in a list an element is, as bytes whose order is the order of the list.
 //!
 //! A position is a path in a tree of elements that is never stored: a level for each step, then
-//! [`END`]. What follows a level says whether a left descendant of the element is meant, the element
+//! an end. What follows a level says whether a left descendant of the element is meant, the element
 //! itself, or a right descendant; bytewise these come in that order.
 //!
 //! ```text
