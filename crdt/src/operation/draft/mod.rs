@@ -264,21 +264,19 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
     /// # Errors
     /// [`OpError::WrongType`], or where only rows that are not at hand could tell.
     pub(crate) fn expect(&self, shown: Shown) -> Result<(), OpError> {
+        if self.has(&Address::REGISTER) {
+            return if shown == Shown::String { Ok(()) } else { Err(OpError::WrongType) };
+        }
         // The common case, which needs no counting: whatever is live is of this type.
-        let string = self.has(&Address::REGISTER);
         let others = COUNTED_KINDS
             .into_iter()
             .any(|kind| kind.shown_as() != shown && self.may_be_live(kind));
-        match (string, shown) {
-            (true, Shown::String) => Ok(()),
-            (true, _) => Err(OpError::WrongType),
-            (false, _) if !others => Ok(()),
-            (false, _) => {
-                let found = self.shown()?;
-                let fits = found == shown || found == Shown::Nothing;
-                if fits { Ok(()) } else { Err(OpError::WrongType) }
-            }
+        if !others {
+            return Ok(());
         }
+        let found = self.shown()?;
+        let fits = found == shown || found == Shown::Nothing;
+        if fits { Ok(()) } else { Err(OpError::WrongType) }
     }
 
     /// Whether the key is there.

@@ -121,7 +121,7 @@ impl<C: Cells> Draft<'_, '_, C> {
         raise: impl Fn(&Tally) -> Option<Tally>,
     ) -> Result<Option<()>, OpError> {
         let kind = address.kind;
-        let at = self.touch_to_write(address.clone())?;
+        let at = self.touch_to_write(address)?;
         let actor = self.mint.actor();
         if !self.written[at].seen.is_live(kind) {
             // What was added to a cell that is there no more does not belong to the next one.
@@ -138,7 +138,7 @@ impl<C: Cells> Draft<'_, '_, C> {
                 (Share { actor, ordinal }, tally)
             }
         };
-        self.put_over(address, |_, payload| *payload == Payload::Present, |_| Payload::Present)?;
+        self.write(at, |_, payload| *payload == Payload::Present, |_| Payload::Present);
         self.written[at].seen.join_tally(share, &tally);
         self.written[at].delta.join_tally(share, &tally);
         Ok(Some(()))
@@ -244,7 +244,9 @@ impl<C: Cells> Draft<'_, '_, C> {
             Ok(at) => at,
             Err(at) => {
                 let seen = self.base_cell(&address).into_owned();
-                let observed = self.stored_cell(&address).and_then(Cell::time);
+                // What is gone was seen all the same, and is not to win over what is written now.
+                let stored = if self.gone { self.stored_cell(&address) } else { None };
+                let observed = stored.and_then(Cell::time);
                 let delta = Cell::new();
                 self.written.insert(at, Written { address, seen, delta, observed, changed: false });
                 at
@@ -253,7 +255,8 @@ impl<C: Cells> Draft<'_, '_, C> {
     }
 
     fn drop_dots(&mut self, at: usize, which: impl Fn(Dot, &Payload) -> bool) {
-        let Written { seen, delta, changed, .. } = &mut self.written[at];
+        let Written { seen, delta, observed, changed, .. } = &mut self.written[at];
+        *observed = (*observed).max(seen.time());
         let context = &mut self.context;
         seen.retain(|dot, payload| {
             let dropped = which(dot, payload);
