@@ -16,7 +16,7 @@ pub(crate) fn of_deltas(deltas: &[Delta], full: &State) -> Result<(), Violation>
     }
     let repeated = &deltas[deltas.len() / 2];
     reversed.join_delta(repeated);
-    ensure(swept(&reversed) == *full, "deltas join in any order and repeated", told)?;
+    ensure(*swept(&reversed) == *full, "deltas join in any order and repeated", told)?;
     let joined = |deltas: &[Delta]| {
         let mut joined = Delta::new();
         deltas.iter().rev().for_each(|delta| joined.join(delta));
@@ -24,12 +24,12 @@ pub(crate) fn of_deltas(deltas: &[Delta], full: &State) -> Result<(), Violation>
     };
     let mut grouped = State::new();
     grouped.join_delta(&joined(deltas));
-    ensure(swept(&grouped) == *full, "joined deltas are as their parts", told)?;
+    ensure(*swept(&grouped) == *full, "joined deltas are as their parts", told)?;
     let (first, second) = deltas.split_at(deltas.len() / 2);
     let mut split = State::new();
     split.join_delta(&joined(second));
     split.join_delta(&joined(first));
-    ensure(swept(&split) == *full, "deltas join in any grouping", told)
+    ensure(*swept(&split) == *full, "deltas join in any grouping", told)
 }
 
 /// States join associatively, commutatively, idempotently and only upwards, all of them to the state
@@ -48,9 +48,9 @@ pub(crate) fn of_states(states: [&State; 3], actor: usize, full: &State) -> Resu
     ensure(join(&ab, c) == join(a, &bc), "join is associative", told)?;
     ensure(join(c, &ab) == *full, "joined states are as all deltas", told)?;
     let own = swept(states[actor]);
-    ensure(join(states[actor], states[actor]) == own, "join is idempotent", told)?;
+    ensure(join(states[actor], states[actor]) == *own, "join is idempotent", told)?;
     ensure(join(full, &own) == *full, "join is inflationary", told)?;
-    for other in [&ab, &bc, &own] {
+    for other in [&ab, &bc, &*own] {
         let equal = other == full;
         ensure((other.digest() == full.digest()) == equal, "digests tell states apart", told)?;
         ensure(same_bytes(other, full) == equal, "bytes tell states apart", told)?;

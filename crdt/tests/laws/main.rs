@@ -9,6 +9,7 @@ mod mutants;
 mod partial;
 mod published;
 mod random;
+mod regressions;
 mod replica;
 mod search;
 mod sound;

@@ -65,7 +65,8 @@ fn do_the_same(on_partial: &Evaluated, on_whole: &Evaluated, whole: &State) -> b
     let after = |delta: &Delta| {
         let mut after = whole.clone();
         after.join_delta(delta);
-        swept(&after)
+        after.sweep();
+        after
     };
     reply == whole_reply && after(delta) == after(whole_delta)
 }

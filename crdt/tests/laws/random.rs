@@ -164,7 +164,7 @@ impl World {
         }
         let base = swept(&replica.state);
         let operation = action.operation(&base);
-        let evaluated = evaluate(&operation, &base, actor, &mut replica.clock, late);
+        let evaluated = evaluate(&operation, &*base, actor, &mut replica.clock, late);
         let time = now(actor, late);
         let meaning = self.model.as_ref().map(|model| {
             let seen = model.seen(&model.view(replica.received), time);
@@ -240,7 +240,7 @@ impl World {
             for read in reads {
                 let (expected, _) = read.meaning(model, &seen, time);
                 let mut clock = coterie_crdt::Clock::new();
-                let found = evaluate(&read.operation(&state), &state, 0, &mut clock, late);
+                let found = evaluate(&read.operation(&state), &*state, 0, &mut clock, late);
                 let found = found.map(|(reply, _)| reply);
                 let same = crate::search::same(found.as_ref(), expected.as_ref());
                 assert!(same, "{read:?}: {found:?}, the model {expected:?}");
@@ -250,7 +250,7 @@ impl World {
 
     /// Everyone receives everything, each in an order of its own.
     fn converge(&mut self) {
-        let full = swept(&self.full);
+        let full = swept(&self.full).into_owned();
         sound::state(&full).unwrap_or_else(|violation| panic!("{violation}"));
         let deltas = self.deltas.len();
         for (actor, replica) in self.replicas.iter_mut().enumerate() {

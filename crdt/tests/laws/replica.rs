@@ -1,5 +1,7 @@
 //! A replica of a history: a real state, the clock that mints for it, and what it received.
 
+use std::borrow::Cow;
+
 use coterie_crdt::operation::{OpError, Operation, Reply};
 use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Delta, Mint, State};
 
@@ -48,8 +50,11 @@ pub(crate) fn evaluate(
 }
 
 /// The state with its pending delete swept.
-pub(crate) fn swept(state: &State) -> State {
+pub(crate) fn swept(state: &State) -> Cow<'_, State> {
+    if state.root().is_none_or(|root| root.pending.is_none()) {
+        return Cow::Borrowed(state);
+    }
     let mut state = state.clone();
     state.sweep();
-    state
+    Cow::Owned(state)
 }
