@@ -82,14 +82,14 @@ pub(crate) struct Member {
     bucket: u8,
     pub(crate) refutations: u8,
     pub(crate) round_trip: RoundTrip,
+    /// Last of the refutations counted above, in whole seconds since this node's start.
+    pub(crate) refuted_at_seconds: u32,
     /// Last packet from it.
     pub(crate) heard_at: Option<Duration>,
     /// Last probe of it by this node.
     pub(crate) probed_at: Option<Duration>,
     /// Last time it was told what is said of it.
     pub(crate) told_at: Option<Duration>,
-    /// Last of the refutations counted above.
-    pub(crate) refuted_at: Duration,
     /// Milliseconds, before this node's start if negative, when it went down or left.
     pub(crate) died_millis: i64,
     pub(crate) attributes: Option<Attributes>,
@@ -106,7 +106,7 @@ impl Member {
             told_at: None,
             died_millis: 0,
             round_trip: RoundTrip::default(),
-            refuted_at: Duration::ZERO,
+            refuted_at_seconds: 0,
             refutations: 0,
             trust: Trust::Verified,
             shown: Status::Hidden,

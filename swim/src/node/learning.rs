@@ -13,7 +13,7 @@ use crate::members::{Member, Status, Trust, millis};
 use crate::record::{Accusers, Evidence, Rank, Record};
 
 /// How often refutations of one member may lie apart to be counted together.
-const REFUTATIONS_WINDOW: Duration = Duration::from_secs(300);
+const REFUTATIONS_WINDOW_SECONDS: u32 = 300;
 
 /// How long a second sight of another claimant of this node's identity means that it is alive.
 const DISPUTE_WINDOW: Duration = Duration::from_secs(30);
@@ -70,9 +70,10 @@ impl Swim {
                 member.trust = Trust::Verified;
             }
             if refuted {
-                let recent = now < member.refuted_at + REFUTATIONS_WINDOW;
+                let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+                let recent = seconds - member.refuted_at_seconds < REFUTATIONS_WINDOW_SECONDS;
                 member.refutations = if recent { member.refutations.saturating_add(1) } else { 1 };
-                member.refuted_at = now;
+                member.refuted_at_seconds = seconds;
             }
         });
 
