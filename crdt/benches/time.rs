@@ -5,15 +5,21 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{Prepared, add, context, counter, decode, encode, remove, string};
+use support::{
+    Prepared, add, context, counter, decode, encode, hash, list, position, push_before, remove,
+    score, string,
+};
 
 fn operations(criterion: &mut Criterion) {
     type Prepare = fn() -> Box<Prepared>;
-    let prepared: [(&str, Prepare); 4] = [
+    let prepared: [(&str, Prepare); 7] = [
         ("set_100_bytes", string),
         ("incr", counter),
         ("sadd_to_1000", add),
         ("srem_from_1000", remove),
+        ("hset_in_1000", hash),
+        ("zincrby_in_1000", score),
+        ("lpush_to_1000", list),
     ];
     for (name, prepare) in prepared {
         let mut group = criterion.benchmark_group(name);
@@ -32,5 +38,12 @@ fn contexts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, operations, contexts);
+fn positions(criterion: &mut Criterion) {
+    let outermost = position();
+    criterion.bench_function("list_position_before", |b| {
+        b.iter(|| push_before(black_box(&outermost), 1_000_001));
+    });
+}
+
+criterion_group!(benches, operations, contexts, positions);
 criterion_main!(benches);

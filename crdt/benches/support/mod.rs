@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use coterie_crdt::encoding::{decode_context, encode_context};
 use coterie_crdt::operation::{
-    Expire, Operation, SetCondition, SetOperation, SetVerb, StringOperation,
+    AddCondition, Expire, HashOperation, ListEnd, ListOperation, Operation, SetCondition,
+    SetOperation, SetVerb, SortedSetOperation, StringOperation,
 };
+use coterie_crdt::position::between;
 use coterie_crdt::{
-    Actor, Actors, Cells, Changes, Clock, Context, Delta, Dot, Mint, State, join_delta,
+    Actor, Actors, Cells, Changes, Clock, Context, Delta, Dot, Mint, Score, State, join_delta,
 };
 
 const ACTORS: [Actor; 3] = [Actor(0x9e37_79b9_7f4a_7c15), Actor(0xbf58_476d), Actor(0x94d0_49bb)];
@@ -98,6 +100,42 @@ pub(crate) fn add() -> Box<Prepared> {
 pub(crate) fn remove() -> Box<Prepared> {
     let remove = SetOperation::new(SetVerb::Remove(vec![member(ELEMENTS / 2)]));
     Prepared::new(sadd, Operation::Set(remove))
+}
+
+/// `HSET` of a field that is there.
+pub(crate) fn hash() -> Box<Prepared> {
+    let set = |index| {
+        Operation::Hash(HashOperation::Set(vec![(member(index), Bytes::from_static(b"value"))]))
+    };
+    Prepared::new(set, set(ELEMENTS / 2))
+}
+
+/// `ZINCRBY` of a member that is there.
+pub(crate) fn score() -> Box<Prepared> {
+    let increment = |index| {
+        Operation::SortedSet(SortedSetOperation::Increment {
+            member: member(index),
+            by: Score::new(1.5).expect("a number"),
+            condition: AddCondition::Always,
+        })
+    };
+    Prepared::new(increment, increment(ELEMENTS / 2))
+}
+
+/// `LPUSH` of an element to a list that three actors have pushed to in turn.
+pub(crate) fn list() -> Box<Prepared> {
+    let push = |index| Operation::List(ListOperation::Push(ListEnd::Left, vec![member(index)]));
+    Prepared::new(push, push(ELEMENTS))
+}
+
+/// The outermost position of a list after many pushes by one actor.
+pub(crate) fn position() -> Bytes {
+    push_before(&between(None, None, Dot::new(ACTORS[0], 1)).expect("well formed"), 1_000_000)
+}
+
+/// The position before another.
+pub(crate) fn push_before(position: &Bytes, sequence: u64) -> Bytes {
+    between(None, Some(position), Dot::new(ACTORS[0], sequence)).expect("well formed")
 }
 
 /// The context of a key that three actors have written, and its encoding.
