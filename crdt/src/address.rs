@@ -60,7 +60,8 @@ impl AddressRange {
         AddressRange { kind, from: prefix, to }
     }
 
-    /// The cells of a map strictly under `segments`.
+    /// The cells of a map under `segments`, and the one at `segments` itself where that is
+    /// [nested](Kind::Nested).
     pub fn under(segments: &[Bytes]) -> Self {
         AddressRange::prefix(Kind::Nested, nested_path(segments))
     }

@@ -118,6 +118,10 @@ impl SetOperation {
                 Ok(Reply::count(self.add(draft, members)?))
             }
             SetVerb::Remove(members) => {
+                if self.kind == SetKind::RemoveWins {
+                    // What it removes it records, whether or not it was ever there.
+                    draft.limits().elements(members)?;
+                }
                 let mut removed = 0;
                 for member in members {
                     removed += i64::from(self.remove(draft, member)?);

@@ -211,6 +211,17 @@ fn members_over_the_limit_are_refused() {
 }
 
 #[test]
+fn removals_that_are_recorded_are_limited_as_adds_are() {
+    let mut client = Client::new();
+    client.limits = Limits { element_bytes_max: 3, ..Limits::default() };
+    let remove = |kind| SetOperation { kind, verb: srem(&["a", "long"]) };
+    let message = "ERR element of 4 bytes exceeds the limit of 3";
+    assert_eq!(text(client.run(remove(SetKind::RemoveWins))), message);
+    assert!(client.state.cells().is_empty());
+    assert_eq!(client.run(remove(SetKind::AddWins)), integer(0));
+}
+
+#[test]
 fn what_adds_alone_observes_nothing() {
     let observes = |kind, verb| SetOperation { kind, verb }.operation().observes();
     assert!(!observes(SetKind::AddWins, sadd(&["a"])));
