@@ -72,7 +72,7 @@ fn fewest_moves(parent: &Layout, plan: &Plan) -> usize {
 
 #[test]
 fn no_table_within_the_shares_moves_less() {
-    let cases = if proof() { 20_000 } else { 1_500 };
+    let cases = if proof() { 6_000 } else { 1_500 };
     let (mut plans, mut moves, mut forced) = (0, 0, 0);
     for seed in 0..cases {
         let mut rng = seeded(seed);
