@@ -4,7 +4,6 @@
 //! of their events together.
 
 use coterie_crdt::Kind;
-use coterie_crdt::operation::SetKind;
 
 use crate::actions::{Action, text};
 use crate::model::{Model, Place, REGISTER};
@@ -24,7 +23,14 @@ fn events(moves: &[Move], which: impl Fn(Action) -> bool) -> impl Iterator<Item 
 
 fn adds(action: Action, n: u8) -> bool {
     match action {
-        Action::Add(_, m) | Action::Store(_, m) => m == n,
+        Action::Add(_, m)
+        | Action::Store(_, m)
+        | Action::FieldSet(m, _)
+        | Action::FieldIncrement(m, _)
+        | Action::NestedSet(m, _)
+        | Action::NestedIncrement(m, _)
+        | Action::ScoreSet(m, _)
+        | Action::ScoreIncrement(m, _) => m == n,
         Action::AddBoth(_) => true,
         _ => false,
     }
@@ -32,8 +38,11 @@ fn adds(action: Action, n: u8) -> bool {
 
 fn removes(action: Action, n: u8) -> bool {
     match action {
-        Action::Remove(_, m) => m == n,
-        Action::Delete | Action::RemoveBoth(_) | Action::Store(..) => true,
+        Action::Remove(_, m)
+        | Action::FieldRemove(m)
+        | Action::NestedRemove(m)
+        | Action::ScoreRemove(m) => m == n,
+        Action::Delete | Action::RemoveBoth(_) | Action::Store(..) | Action::SubmapRemove => true,
         _ => false,
     }
 }
@@ -43,19 +52,48 @@ fn is(law: &'static str, place: Place, model: &Model, expected: bool) -> Result<
     ensure(model.has(&view, place) == expected, law, || format!("{place:?}"))
 }
 
-/// A member is there if some add of it was observed by no removal.
-pub(crate) fn add_wins_set(model: &Model, moves: &[Move]) -> Result<(), Violation> {
-    let kind = moves.iter().find_map(|m| match m.action {
-        Action::Add(kind, _) | Action::AddBoth(kind) | Action::Store(kind, _) => Some(kind),
-        _ => None,
-    });
-    let kind = if kind == Some(SetKind::GrowOnly) { Kind::GrowOnlyMember } else { Kind::Member };
+/// An element is there if some write of it was observed by no removal.
+fn writes_win(kind: Kind, model: &Model, moves: &[Move]) -> Result<(), Violation> {
     for (place, n) in elements(kind).into_iter().zip([0, 1]) {
-        let there = events(moves, |action| adds(action, n))
-            .any(|add| !observed(model, moves, add, |by| removes(by, n)));
-        is("an add wins over removals that did not observe it", place, model, there)?;
+        let there = events(moves, |action| of(action, kind) && adds(action, n))
+            .any(|add| !observed(model, moves, add, |by| of(by, kind) && removes(by, n)));
+        is("a write wins over removals that did not observe it", place, model, there)?;
     }
     Ok(())
+}
+
+/// Whether an action is on elements of a kind: a map has its fields and what is deeper.
+fn of(action: Action, kind: Kind) -> bool {
+    match action {
+        Action::FieldSet(..) | Action::FieldIncrement(..) | Action::FieldRemove(_) => {
+            kind == Kind::Field
+        }
+        Action::NestedSet(..) | Action::NestedIncrement(..) | Action::NestedRemove(_) => {
+            kind == Kind::Nested
+        }
+        _ => true,
+    }
+}
+
+pub(crate) fn add_wins_set(model: &Model, moves: &[Move]) -> Result<(), Violation> {
+    writes_win(Kind::Member, model, moves)
+}
+
+pub(crate) fn grow_only_set(model: &Model, moves: &[Move]) -> Result<(), Violation> {
+    writes_win(Kind::GrowOnlyMember, model, moves)
+}
+
+pub(crate) fn hash(model: &Model, moves: &[Move]) -> Result<(), Violation> {
+    writes_win(Kind::Field, model, moves)
+}
+
+/// Removing a submap removes what was observed under it.
+pub(crate) fn map(model: &Model, moves: &[Move]) -> Result<(), Violation> {
+    writes_win(Kind::Nested, model, moves)
+}
+
+pub(crate) fn sorted_set(model: &Model, moves: &[Move]) -> Result<(), Violation> {
+    writes_win(Kind::Scored, model, moves)
 }
 
 /// A member is there if it was added, and every removal of it was observed by another write to it.

@@ -97,7 +97,8 @@ pub(crate) fn register() -> Subject {
 
 pub(crate) fn siblings() -> Subject {
     use Action::{Get, GetDelete, GetSiblings, PutBlindly, PutOverSiblings, Set};
-    let moves = [PutOverSiblings(0), PutBlindly(0), PutBlindly(1), Set(1), GetDelete];
+    let moves =
+        [PutOverSiblings(0), PutBlindly(0), PutBlindly(1), Set(1), GetDelete, Action::Delete];
     Subject::new("siblings", &moves, &[Get, GetSiblings])
 }
 
@@ -109,7 +110,7 @@ pub(crate) fn counter() -> Subject {
 
 pub(crate) fn numeric_register() -> Subject {
     use Action::{Get, GetDelete, GetSiblings, Increment, IncrementByTenths, Set, SetNumber};
-    let moves = [Increment(1), IncrementByTenths(-5), SetNumber, Set(0), GetDelete];
+    let moves = [Increment(1), IncrementByTenths(-5), SetNumber, Set(0), GetDelete, Action::Delete];
     Subject::new("numeric register", &moves, &[Get, GetSiblings])
 }
 
@@ -124,7 +125,7 @@ pub(crate) fn set(kind: SetKind) -> Subject {
     let (name, published): (_, fn(&Model, &[Move]) -> _) = match kind {
         SetKind::AddWins => ("add-wins set", published::add_wins_set),
         SetKind::RemoveWins => ("remove-wins set", published::remove_wins_set),
-        SetKind::GrowOnly => ("grow-only set", published::add_wins_set),
+        SetKind::GrowOnly => ("grow-only set", published::grow_only_set),
     };
     let reads = [Contains(kind), Members(kind), CountMembers(kind), KEY_READS[0]];
     Subject::new(name, &moves, &reads).promises(published)
@@ -172,7 +173,7 @@ pub(crate) fn hash() -> Subject {
         Delete,
     ];
     let reads = [Fields, FieldsNamed, CountFields, KEY_READS[0]];
-    Subject::new("hash", &moves, &reads)
+    Subject::new("hash", &moves, &reads).promises(published::hash)
 }
 
 pub(crate) fn map() -> Subject {
@@ -188,7 +189,7 @@ pub(crate) fn map() -> Subject {
         FieldSet(0, 1),
         Action::Delete,
     ];
-    Subject::new("nested map", &moves, &[Nested, Submap, KEY_READS[0]])
+    Subject::new("nested map", &moves, &[Nested, Submap, KEY_READS[0]]).promises(published::map)
 }
 
 pub(crate) fn sorted_set() -> Subject {
@@ -203,6 +204,7 @@ pub(crate) fn sorted_set() -> Subject {
         Delete,
     ];
     Subject::new("sorted set", &moves, &[Scores, Ranked, CountScored, KEY_READS[0]])
+        .promises(published::sorted_set)
 }
 
 pub(crate) fn flag(kind: FlagKind) -> Subject {
