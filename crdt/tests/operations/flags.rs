@@ -3,7 +3,7 @@
 use coterie_crdt::Shown;
 use coterie_crdt::operation::{FlagKind, FlagOperation, FlagVerb, KeyOperation, Reply};
 
-use crate::support::{Client, WRONG_TYPE, done, integer, set, text};
+use crate::support::{Client, Command, WRONG_TYPE, done, integer, set, text};
 
 const KINDS: [FlagKind; 2] = [FlagKind::EnableWins, FlagKind::DisableWins];
 
@@ -70,4 +70,14 @@ fn flag_operations_on_another_type_are_refused() {
             assert_eq!(text(client.run(FlagOperation { kind, verb })), WRONG_TYPE);
         }
     }
+}
+
+#[test]
+fn only_the_winning_side_observes_nothing() {
+    let observes = |kind, verb| FlagOperation { kind, verb }.operation().observes();
+    assert!(!observes(FlagKind::EnableWins, FlagVerb::Enable));
+    assert!(observes(FlagKind::EnableWins, FlagVerb::Disable));
+    assert!(observes(FlagKind::DisableWins, FlagVerb::Enable));
+    assert!(!observes(FlagKind::DisableWins, FlagVerb::Disable));
+    assert!(KINDS.into_iter().all(|kind| observes(kind, FlagVerb::Read)));
 }

@@ -305,3 +305,11 @@ fn several_operations_on_a_hash_make_one_delta() {
     assert_eq!(client.run(HashOperation::All), listed);
     assert_eq!(client.run(HashOperation::Count), integer(2));
 }
+
+#[test]
+fn only_increments_observe_nothing() {
+    assert!(!increment("n", 1).operation().observes());
+    assert!(!increment_float("n", "1").operation().observes());
+    assert!(hset(&[("f", "v")]).operation().observes());
+    assert!(hdel(&["f"]).operation().observes());
+}

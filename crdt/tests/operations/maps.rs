@@ -6,7 +6,7 @@ use coterie_crdt::operation::{
 };
 
 use crate::support::{
-    Client, WRONG_TYPE, all, bytes, hset, integer, nothing, sadd, text, value, values,
+    Client, Command, WRONG_TYPE, all, bytes, hset, integer, nothing, sadd, text, value, values,
 };
 
 /// A path in the notation `a/b/c`.
@@ -236,4 +236,11 @@ fn paths_over_the_limit_are_refused() {
     let message = "ERR value of 3 bytes exceeds the limit of 2";
     assert_eq!(text(client.run(assign("a/b", "vvv"))), message);
     assert_eq!(client.run(HashOperation::Fields), values(&[]));
+}
+
+#[test]
+fn only_increments_observe_nothing() {
+    assert!(!increment("a/n", 1).operation().observes());
+    assert!(assign("a/n", "v").operation().observes());
+    assert!(remove("a").operation().observes());
 }
