@@ -8,8 +8,8 @@ use std::ops::Bound;
 use bytes::Bytes;
 use coterie_crdt::digest::{dots_digest, tallies_digest};
 use coterie_crdt::operation::{
-    AddCondition, HashOperation, KeyOperation, Limit, OpError, Operation, Range, Reply, SetKind,
-    SetOperation, SetVerb, SortedSetOperation,
+    AddCondition, HashOperation, KeyOperation, OpError, Operation, RangeLimit, Reply, SetKind,
+    SetOperation, SetVerb, SortedSetOperation, SortedSetRange,
 };
 use coterie_crdt::{
     Actor, Actors, COUNTED_KINDS, Cells, Clock, Context, Delta, Direction, Mint, Root, Score,
@@ -142,9 +142,9 @@ fn zadd(member: &Bytes, score: f64) -> Operation {
 
 fn zrange() -> Operation {
     Operation::SortedSet(SortedSetOperation::Range {
-        range: Range::Scores { min: Bound::Unbounded, max: Bound::Unbounded },
+        range: SortedSetRange::Scores { min: Bound::Unbounded, max: Bound::Unbounded },
         direction: Direction::Forward,
-        limit: Limit::NONE,
+        limit: RangeLimit::NONE,
     })
 }
 

@@ -33,7 +33,7 @@ pub use list::{ListEnd, ListOperation, PivotSide};
 pub use map::{MapOperation, MapPath};
 pub use reply::Reply;
 pub use set::{SetKind, SetOperation, SetVerb};
-pub use sorted_set::{AddCondition, Limit, Range, SortedSetOperation};
+pub use sorted_set::{AddCondition, RangeLimit, SortedSetOperation, SortedSetRange};
 pub use string::{Expire, SetCondition, StringOperation};
 
 use crate::cells::Cells;

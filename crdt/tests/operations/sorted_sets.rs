@@ -4,7 +4,8 @@ use std::ops::Bound;
 
 use coterie_crdt::Direction;
 use coterie_crdt::operation::{
-    AddCondition, KeyOperation, Limit, Limits, OpError, Range, Reply, SortedSetOperation,
+    AddCondition, KeyOperation, Limits, OpError, RangeLimit, Reply, SortedSetOperation,
+    SortedSetRange,
 };
 
 use crate::support::{
@@ -38,20 +39,20 @@ fn zscore(member: &str) -> SortedSetOperation {
     SortedSetOperation::Scores(all(&[member]))
 }
 
-fn zrange(range: Range, direction: Direction) -> SortedSetOperation {
-    SortedSetOperation::Range { range, direction, limit: Limit::NONE }
+fn zrange(range: SortedSetRange, direction: Direction) -> SortedSetOperation {
+    SortedSetOperation::Range { range, direction, limit: RangeLimit::NONE }
 }
 
-fn ranks(start: i64, stop: i64) -> Range {
-    Range::Ranks { start, stop }
+fn ranks(start: i64, stop: i64) -> SortedSetRange {
+    SortedSetRange::Ranks { start, stop }
 }
 
-fn scores(min: Bound<f64>, max: Bound<f64>) -> Range {
-    Range::Scores { min: min.map(score), max: max.map(score) }
+fn scores(min: Bound<f64>, max: Bound<f64>) -> SortedSetRange {
+    SortedSetRange::Scores { min: min.map(score), max: max.map(score) }
 }
 
-fn names(min: Bound<&str>, max: Bound<&str>) -> Range {
-    Range::Names { min: min.map(bytes), max: max.map(bytes) }
+fn names(min: Bound<&str>, max: Bound<&str>) -> SortedSetRange {
+    SortedSetRange::Names { min: min.map(bytes), max: max.map(bytes) }
 }
 
 fn rank(member: &str, direction: Direction) -> SortedSetOperation {
@@ -351,7 +352,7 @@ fn limit_takes_a_part_of_the_range() {
     let mut client = letters();
     let open = || names(Bound::Unbounded, Bound::Unbounded);
     let mut part = |direction, offset, count| {
-        let limit = Limit { offset, count };
+        let limit = RangeLimit { offset, count };
         client.run(SortedSetOperation::Range { range: open(), direction, limit })
     };
     assert_eq!(part(FORWARD, 1, 2), members(&[("b", 0.0), ("c", 0.0)]));

@@ -14,7 +14,7 @@ use crate::operation::draft::Draft;
 use crate::operation::set::{choose, choose_repeated};
 use crate::operation::{OpError, Reply};
 use crate::payload::{Payload, Score};
-pub use range::{Limit, Range};
+pub use range::{RangeLimit, SortedSetRange};
 
 /// An operation on a sorted set.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,15 +45,15 @@ pub enum SortedSetOperation {
     /// `ZCARD`
     Count,
     /// `ZCOUNT`, `ZLEXCOUNT`
-    CountRange(Range),
+    CountRange(SortedSetRange),
     /// `ZRANGE` and its like: members with their scores.
     Range {
         /// Which members.
-        range: Range,
+        range: SortedSetRange,
         /// From the least, or with `REV` from the greatest; ranks count from there too.
         direction: Direction,
         /// Which part of the range.
-        limit: Limit,
+        limit: RangeLimit,
     },
     /// `ZRANK`, `ZREVRANK`: rank and score of a member.
     Rank {
@@ -70,7 +70,7 @@ pub enum SortedSetOperation {
         count: u64,
     },
     /// `ZREMRANGEBYRANK`, `ZREMRANGEBYSCORE`, `ZREMRANGEBYLEX`: how many were removed.
-    RemoveRange(Range),
+    RemoveRange(SortedSetRange),
     /// `ZRANDMEMBER`: distinct members chosen at random, with their scores.
     Random(u64),
     /// `ZRANDMEMBER` with a negative count: members chosen at random, each time among all.
@@ -187,7 +187,7 @@ impl SortedSetOperation {
             }
             SortedSetOperation::Count => draft.count(Kind::Scored).map(Reply::count),
             SortedSetOperation::CountRange(range) => {
-                let members = range.select(draft, Direction::Forward, Limit::NONE)?;
+                let members = range.select(draft, Direction::Forward, RangeLimit::NONE)?;
                 Ok(Reply::count(members.len()))
             }
             SortedSetOperation::Range { range, direction, limit } => {
@@ -203,7 +203,7 @@ impl SortedSetOperation {
                 Ok(Reply::Scored(popped))
             }
             SortedSetOperation::RemoveRange(range) => {
-                let members = range.select(draft, Direction::Forward, Limit::NONE)?;
+                let members = range.select(draft, Direction::Forward, RangeLimit::NONE)?;
                 remove_all(draft, &members)?;
                 Ok(Reply::count(members.len()))
             }

@@ -15,7 +15,7 @@ use crate::payload::Score;
 
 /// Which members of a sorted set. Bounds that no member can be within select none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Range {
+pub enum SortedSetRange {
     /// From one rank to another, both inclusive; negative ones count from the end.
     Ranks {
         /// First rank.
@@ -43,26 +43,26 @@ pub enum Range {
 
 /// `LIMIT`: which part of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct RangeLimit {
     /// How many members to pass over; nothing is left where it is negative.
     pub offset: i64,
     /// How many at most; all where it is negative.
     pub count: i64,
 }
 
-impl Limit {
+impl RangeLimit {
     /// All of the range.
-    pub const NONE: Limit = Limit { offset: 0, count: -1 };
+    pub const NONE: RangeLimit = RangeLimit { offset: 0, count: -1 };
 }
 
-impl Range {
+impl SortedSetRange {
     pub(super) fn footprint(&self) -> Footprint {
         match self {
-            Range::Ranks { .. } => {
+            SortedSetRange::Ranks { .. } => {
                 Footprint::derived(Need::Counts).and(Footprint::derived(Need::ScoreOrder))
             }
-            Range::Scores { .. } => Footprint::derived(Need::ScoreOrder),
-            Range::Names { min, max } => {
+            SortedSetRange::Scores { .. } => Footprint::derived(Need::ScoreOrder),
+            SortedSetRange::Names { min, max } => {
                 names(min, max).map_or_else(Footprint::root, Footprint::range)
             }
         }
@@ -73,10 +73,10 @@ impl Range {
         &self,
         draft: &Draft<'_, '_, C>,
         direction: Direction,
-        limit: Limit,
+        limit: RangeLimit,
     ) -> Result<Vec<(Bytes, Score)>, OpError> {
         let members = match self {
-            Range::Ranks { start, stop } => {
+            SortedSetRange::Ranks { start, stop } => {
                 // Only ranks from the end need to know where that is.
                 let length = if *start < 0 || *stop < 0 {
                     usize::try_from(draft.count(Kind::Scored)?).unwrap_or(usize::MAX)
@@ -87,8 +87,10 @@ impl Range {
                 let all = draft.by_score((Bound::Unbounded, Bound::Unbounded), direction)?;
                 part(all.skip(ranks.start).take(ranks.len()), limit)
             }
-            Range::Scores { min, max } => part(draft.by_score((*min, *max), direction)?, limit),
-            Range::Names { min, max } => {
+            SortedSetRange::Scores { min, max } => {
+                part(draft.by_score((*min, *max), direction)?, limit)
+            }
+            SortedSetRange::Names { min, max } => {
                 let Some(range) = names(min, max) else { return Ok(Vec::new()) };
                 let cells = draft.scan(&range, direction);
                 let members =
@@ -100,7 +102,7 @@ impl Range {
     }
 }
 
-fn part(members: impl Iterator<Item = (Score, Bytes)>, limit: Limit) -> Vec<(Bytes, Score)> {
+fn part(members: impl Iterator<Item = (Score, Bytes)>, limit: RangeLimit) -> Vec<(Bytes, Score)> {
     let Ok(offset) = usize::try_from(limit.offset) else { return Vec::new() };
     let count = usize::try_from(limit.count).unwrap_or(usize::MAX);
     members.skip(offset).take(count).map(|(score, member)| (member, score)).collect()

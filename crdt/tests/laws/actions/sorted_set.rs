@@ -1,7 +1,9 @@
 //! Actions on sorted sets.
 
 use bytes::Bytes;
-use coterie_crdt::operation::{AddCondition, Limit, Range, Reply, SortedSetOperation};
+use coterie_crdt::operation::{
+    AddCondition, RangeLimit, Reply, SortedSetOperation, SortedSetRange,
+};
 use coterie_crdt::{Direction, Kind, Score};
 
 use crate::actions::{Action, Meaning, name};
@@ -26,9 +28,9 @@ pub(super) fn operation(action: Action) -> SortedSetOperation {
         Action::ScoreRemove(n) => SortedSetOperation::Remove(vec![name(n)]),
         Action::Scores => SortedSetOperation::Scores(vec![name(0), name(1)]),
         Action::Ranked => SortedSetOperation::Range {
-            range: Range::Ranks { start: 0, stop: -1 },
+            range: SortedSetRange::Ranks { start: 0, stop: -1 },
             direction: Direction::Forward,
-            limit: Limit::NONE,
+            limit: RangeLimit::NONE,
         },
         Action::CountScored => SortedSetOperation::Count,
         other => unreachable!("{other:?} is not on sorted sets"),
