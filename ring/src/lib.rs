@@ -16,6 +16,7 @@ mod planner;
 pub mod decision;
 pub mod moves;
 pub mod register;
+mod rules;
 
 pub use encoding::Malformed;
 pub use intent::{

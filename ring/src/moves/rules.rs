@@ -30,27 +30,5 @@ pub enum Rule {
     ReadyAfterRetired,
 }
 
-/// Which rule is off; without the feature `mutants` none can be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Rules {
-    #[cfg(feature = "mutants")]
-    off: Option<Rule>,
-}
-
-impl Rules {
-    #[cfg(feature = "mutants")]
-    pub(super) fn lack(self, rule: Rule) -> bool {
-        self.off == Some(rule)
-    }
-
-    #[cfg(not(feature = "mutants"))]
-    #[expect(clippy::unused_self, reason = "the same call with and without the feature")]
-    pub(super) const fn lack(self, _rule: Rule) -> bool {
-        false
-    }
-
-    #[cfg(feature = "mutants")]
-    pub(super) fn switch_off(&mut self, rule: Rule) {
-        self.off = Some(rule);
-    }
-}
+/// The rules of this module, each on unless a test has switched it off.
+pub(super) type Rules = crate::rules::Rules<Rule>;
