@@ -234,7 +234,7 @@ impl<'c, C: Cells> Join<'c, C> {
         if self.root.counts.rows == 0 {
             return;
         }
-        let covered = whole.covers(&self.root.context);
+        let covered = whole.covers(&self.root.context) || mutant(Mutant::SettleUncovered);
         let PendingDelete { settled, counting, cursor } =
             self.root.pending.get_or_insert_default().as_mut();
         *cursor = None;

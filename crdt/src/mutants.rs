@@ -32,11 +32,15 @@ pub enum Mutant {
     NoEventDot,
     /// A write that drops dots without taking back their cell's tallies does not carry these along.
     DropWithoutTallies,
+    /// Sums and counts leave out every dot at once, though a whole-key delete does not cover them all.
+    SettleUncovered,
+    /// A removal that is to win over concurrent adds leaves nothing behind.
+    RemovalForgotten,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 13] = [
+    pub const ALL: [Mutant; 15] = [
         Mutant::DotReuse,
         Mutant::DeltaClaimsContext,
         Mutant::PartialClaimsContext,
@@ -50,6 +54,8 @@ impl Mutant {
         Mutant::DotSpansCells,
         Mutant::NoEventDot,
         Mutant::DropWithoutTallies,
+        Mutant::SettleUncovered,
+        Mutant::RemovalForgotten,
     ];
 }
 

@@ -6,6 +6,7 @@ use crate::address::{Address, AddressRange};
 use crate::cells::{Cells, Direction};
 use crate::footprint::{Footprint, Need};
 use crate::kind::Kind;
+use crate::mutants::{Mutant, mutant};
 use crate::operation::draft::Draft;
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
@@ -193,6 +194,7 @@ impl SetOperation {
         match self.kind {
             SetKind::AddWins if was => draft.remove(address)?,
             SetKind::AddWins => {}
+            SetKind::RemoveWins if mutant(Mutant::RemovalForgotten) => draft.remove(address)?,
             // Removal wins over adds that nobody here has seen, so it is recorded whatever was there.
             SetKind::RemoveWins => draft.put(address, |_| Payload::Removed)?,
             SetKind::GrowOnly => return Err(OpError::GrowOnly),

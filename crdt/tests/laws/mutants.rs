@@ -107,8 +107,18 @@ fn dots_that_span_cells() {
     is_caught(Mutant::DotSpansCells, &subject::set(SetKind::AddWins));
 }
 
+#[test]
+fn deletes_that_settle_what_they_do_not_cover() {
+    is_caught(Mutant::SettleUncovered, &subject::set(SetKind::AddWins));
+}
+
+#[test]
+fn removals_that_should_win_and_are_forgotten() {
+    is_caught(Mutant::RemovalForgotten, &subject::set(SetKind::RemoveWins));
+}
+
 /// A new mutant needs a test here.
 #[test]
 fn every_mutant_has_a_test() {
-    assert_eq!(Mutant::ALL.len(), 13);
+    assert_eq!(Mutant::ALL.len(), 15);
 }
