@@ -77,6 +77,11 @@ fn expiries() {
 }
 
 #[test]
+fn expiring_hashes() {
+    holds_for(&subject::expiring_hash());
+}
+
+#[test]
 fn several_kinds_under_one_key() {
     holds_for(&subject::kinds());
 }

@@ -73,13 +73,13 @@ fn do_the_same(on_partial: &Evaluated, on_whole: &Evaluated, whole: &State) -> b
 
 /// A replica that takes in a partial state and only then all deltas is as any other.
 pub(crate) fn mixed(
-    subject: &Subject,
+    footprint: &Footprint,
     states: [&State; 3],
     actor: usize,
     deltas: &[Delta],
     full: &State,
 ) -> Result<(), Violation> {
-    let footprints = [&subject.footprint, &Footprint::whole()];
+    let footprints = [footprint, &Footprint::whole()];
     let from = states[actor];
     for (step, footprint) in footprints.into_iter().enumerate() {
         let before = states[(actor + 1 + step) % 3];

@@ -298,7 +298,9 @@ impl<'s> Search<'s> {
         states[actor] = &own.state;
         convergence::of_deltas(&self.deltas, full)?;
         convergence::of_states(states, actor, full)?;
-        partial::mixed(self.subject, states, actor, &self.deltas, full)
+        let Move { action, .. } = *self.moves.last().expect("pushed");
+        let footprint = action.operation(&own.state).footprint();
+        partial::mixed(&footprint, states, actor, &self.deltas, full)
     }
 
     /// Compares what a swept state shows with the model.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use coterie_crdt::address::nested_segments;
 use coterie_crdt::operation::{FlagKind, ListEnd, SetKind};
-use coterie_crdt::{Address, Footprint, Kind};
+use coterie_crdt::{Address, Kind};
 
 use crate::actions::{Action, element, nested};
 use crate::model::{Model, Place};
@@ -27,8 +27,6 @@ pub(crate) struct Subject {
     pub(crate) reads: Vec<Move>,
     /// Whether more than one kind of cells may be live.
     pub(crate) several_kinds: bool,
-    /// What partial states are exchanged over.
-    pub(crate) footprint: Footprint,
     /// What is promised of the type, checked on the whole of causal histories.
     pub(crate) published: fn(&Model, &[Move]) -> Result<(), Violation>,
 }
@@ -39,14 +37,7 @@ impl Subject {
             actions.iter().map(|&action| Move { action, late: false }).collect()
         };
         let (moves, reads) = (early(moves), early(reads));
-        Subject {
-            name,
-            moves,
-            reads,
-            several_kinds: false,
-            footprint: Footprint::root(),
-            published: |_, _| Ok(()),
-        }
+        Subject { name, moves, reads, several_kinds: false, published: |_, _| Ok(()) }
     }
 
     fn promises(mut self, published: fn(&Model, &[Move]) -> Result<(), Violation>) -> Self {
@@ -138,6 +129,19 @@ pub(crate) fn expiry() -> Subject {
         [ExpireAt(DEADLINE), Persist, Set(0), SetKeepingExpiry(0), Add(wins, 0), Remove(wins, 0)];
     let reads = [KEY_READS[0], KEY_READS[1], ExpireTime, Action::Get, Contains(wins)];
     Subject::new("expiry", &moves, &reads).in_time()
+}
+
+/// A key whose cells outside the root have tallies, which a write to it takes back once it has expired.
+pub(crate) fn expiring_hash() -> Subject {
+    use Action::{ExpireAt, ExpireTime, FieldIncrement, FieldRemove, FieldSet, Fields};
+    let moves = [
+        ExpireAt(DEADLINE),
+        FieldSet(0, 2),
+        FieldIncrement(0, 1),
+        FieldIncrement(1, 1),
+        FieldRemove(0),
+    ];
+    Subject::new("expiring hash", &moves, &[KEY_READS[0], ExpireTime, Fields]).in_time()
 }
 
 pub(crate) fn kinds() -> Subject {
