@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::cells::Cells;
 use crate::context::Context;
 use crate::footprint::Footprint;
-use crate::kind::Shown;
+use crate::kind::{COUNTED_KINDS, Shown};
 use crate::operation::draft::Draft;
 use crate::operation::number::{increment, increment_float, siblings_of, value_of};
 use crate::operation::{OpError, Reply};
@@ -230,7 +230,7 @@ fn set<C: Cells>(
     };
     if holds {
         let mut expire = expire;
-        if draft.others_may_be_live() {
+        if deletes_others(draft)? {
             // The deletion takes the expiry along.
             expire = match (expire, draft.deadline()) {
                 (Expire::Keep, Some(deadline)) => Expire::At(deadline),
@@ -246,6 +246,23 @@ fn set<C: Cells>(
         (false, true) => Reply::Done,
         (false, false) => Reply::Nothing,
     })
+}
+
+/// Whether there is, or may be, something else that `SET` has to delete.
+///
+/// # Errors
+/// Where the key has an expiry, which a deletion drops and an assignment overwrites, and only rows that
+/// are not at hand could tell which of the two it is.
+fn deletes_others<C: Cells>(draft: &Draft<'_, '_, C>) -> Result<bool, OpError> {
+    if !draft.others_may_be_live() || draft.cell(&Address::EXPIRY).dots().is_empty() {
+        return Ok(draft.others_may_be_live());
+    }
+    for kind in COUNTED_KINDS {
+        if draft.count(kind)? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(super) fn set_expiry<C: Cells>(

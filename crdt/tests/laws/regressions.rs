@@ -96,3 +96,15 @@ fn a_disabled_flag_is_not_there_for_partial_states_of_equal_replicas() {
     run(&mut disabled, 0, Action::Disable(FlagKind::DisableWins));
     assert_eq!(on_partials([&disabled, &disabled], Action::Delete), Ok(Reply::flag(false)));
 }
+
+/// `SET` on partial states deleted what might be there, expiry included, where there was nothing else.
+#[test]
+fn a_set_that_may_have_to_delete_other_types_does_not_guess_what_becomes_of_the_expiry() {
+    let mut state = State::new();
+    run(&mut state, 0, Action::Add(SetKind::AddWins, 0));
+    run(&mut state, 0, Action::ExpireAt(DEADLINE));
+    let stale = state.clone();
+    run(&mut state, 0, Action::SetKeepingExpiry(0));
+    assert_eq!(on_partials([&stale, &state], Action::Set(0)), Err(OpError::NeedsWholeKey));
+    assert_eq!(run(&mut state, 1, Action::Set(0)).0, Reply::Done);
+}
