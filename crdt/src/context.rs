@@ -10,7 +10,7 @@ use crate::dot::{Actor, Dot};
 /// with the same dots are therefore equal, and so are their encodings and digests (invariant 20).
 ///
 /// Source: Almeida et al. 2018, "Delta state replicated data types", §7.2 (causal contexts).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub struct Context {
     /// Actor → n: dots 1..=n are seen. Sorted by actor; n is never 0.
     vector: SmallVec<[(Actor, u64); 4]>,
@@ -153,6 +153,16 @@ impl Context {
             *upto = (*upto).max(dot.sequence);
             false
         });
+    }
+}
+
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        // Contexts are cloned with every operation, and small vectors clone entry by entry.
+        Context {
+            vector: SmallVec::from_slice(&self.vector),
+            cloud: SmallVec::from_slice(&self.cloud),
+        }
     }
 }
 
