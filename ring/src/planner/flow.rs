@@ -218,9 +218,14 @@ impl<'a> Flow<'a> {
 
     /// Augments along shortest paths until the levels allow no more.
     fn block(&mut self) {
+        let mut progressed = false;
         for node in 0..self.nodes.lacking.len() {
-            while self.nodes.lacking[node] < 0 && self.augment(index(node)) {}
+            while self.nodes.lacking[node] < 0 && self.augment(index(node)) {
+                progressed = true;
+            }
         }
+        // Else the same levels would be found for ever.
+        assert!(progressed, "one of the paths that gave the levels can be taken");
     }
 
     /// Takes one slot from `source` to a node below its quota; false if there is no way.

@@ -14,6 +14,14 @@ pub(super) struct Group {
 }
 
 impl Group {
+    pub(super) fn push(&mut self, zone: u16, node: u16) {
+        let nodes = self.by_zone.entry(zone).or_insert_with(|| {
+            self.open.push(zone);
+            Vec::new()
+        });
+        nodes.push(node);
+    }
+
     /// Zones that may still have nodes, in no order.
     pub(super) fn zones(&self) -> usize {
         self.open.len()
@@ -44,15 +52,7 @@ pub(super) struct Groups {
 
 impl Groups {
     pub(super) fn add(&mut self, level: u32, potential: u32, zone: u16, node: u16) {
-        let group = self.groups.entry((level, potential)).or_default();
-        group
-            .by_zone
-            .entry(zone)
-            .or_insert_with(|| {
-                group.open.push(zone);
-                Vec::new()
-            })
-            .push(node);
+        self.groups.entry((level, potential)).or_default().push(zone, node);
     }
 
     pub(super) fn get(&mut self, level: u32, potential: u32) -> Option<&mut Group> {

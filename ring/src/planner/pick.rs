@@ -56,7 +56,8 @@ fn pick_in_zone(
         position = if position < candidates.len() { position } else { 0 };
         let candidate = candidates[position];
         if !nodes.is_target(candidate, level) {
-            candidates.swap_remove(position);
+            // In order: those before the start are still to come.
+            candidates.remove(position);
             continue;
         }
         position += 1;
@@ -73,4 +74,56 @@ fn pick_in_zone(
 fn remainder(random: u64, count: usize) -> usize {
     let count = u64::try_from(count).expect("counts fit 64 bits");
     usize::try_from(random % count).expect("below a count")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Rows;
+    use super::super::standing::UNREACHED;
+    use super::super::topology::{Rule, Topology};
+    use super::*;
+
+    /// Once a removal on the way brought back a node that had been seen and could not take the slot,
+    /// and another was passed over.
+    #[test]
+    fn a_target_is_found_wherever_the_search_starts() {
+        const NODES: u16 = 5;
+        let count = usize::from(NODES);
+        let topology = Topology {
+            width: 2,
+            weights: vec![1; count],
+            zone_of: vec![0; count],
+            region_of: vec![0],
+            regions: 1,
+            zone_rule: Rule::AtLeastOne,
+            region_rule: Rule::AtLeastOne,
+        };
+        for owner in 0..NODES {
+            let rows = Rows { slots: vec![NODES, owner], zones: vec![0; 2], old: vec![NODES; 2] };
+            let swap = Swap::new(&topology, &rows, 0);
+            for (targets, random) in (0_u32..1 << NODES).flat_map(|it| (0..5).map(move |r| (it, r)))
+            {
+                let is_target = |node: u16| targets >> node & 1 == 1;
+                let level = |node| if is_target(node) { 1 } else { UNREACHED };
+                let nodes = Nodes {
+                    quotas: vec![1; count],
+                    lacking: vec![1; count],
+                    rounding: Vec::new(),
+                    potentials: vec![0; count],
+                    potential_sink: 0,
+                    levels: (0..NODES).map(level).collect(),
+                    level_sink: 1,
+                };
+                let mut group = Group::default();
+                for node in 0..NODES {
+                    group.push(0, node);
+                }
+                let free = |node: &u16| is_target(*node) && *node != owner;
+                match pick(&mut group, &swap, &nodes, 1, random) {
+                    Some(node) => assert!(free(&node)),
+                    None => assert_eq!((0..NODES).find(free), None),
+                }
+            }
+        }
+    }
 }
