@@ -31,6 +31,8 @@ pub struct Counters {
     pub indirect_only: u64,
     /// Accusations of this node that it refuted.
     pub refutations: u64,
+    /// Claims about this node in the last generation there is, which no claim of its own outranks.
+    pub irrefutable: u64,
     /// Members this node convicted.
     pub convictions: u64,
     /// Convictions put off because too few others were heard, or too many members were due.

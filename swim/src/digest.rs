@@ -54,11 +54,11 @@ pub(crate) fn bucket(id: NodeId) -> usize {
 /// A member's share of the digest: 0 for the dead.
 ///
 /// `announced` is the version of its attributes, by (generation, version, instance).
-pub(crate) fn share(id: NodeId, evidence: &Evidence, announced: Option<(u64, u32, u64)>) -> u64 {
+pub(crate) fn share(id: NodeId, evidence: &Evidence, announced: (u64, u32, u64)) -> u64 {
     if evidence.rank > Rank::Suspect {
         return 0;
     }
-    let (generation, version, instance) = announced.unwrap_or((u64::MAX, 0, 0));
+    let (generation, version, instance) = announced;
     let mut bytes = [0; 49];
     bytes[..16].copy_from_slice(&id.0.to_le_bytes());
     bytes[16..24].copy_from_slice(&evidence.generation.0.to_le_bytes());

@@ -136,8 +136,9 @@ pub enum Change {
         /// From where.
         from: Address,
     },
-    /// A peer works under a newer layout.
-    NewerLayout {
+    /// A peer works under a newer layout, or another one of the same version (told at most once per probe
+    /// interval, as long as that lasts).
+    OtherLayout {
         /// Who.
         peer: NodeId,
         /// Which.

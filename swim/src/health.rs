@@ -45,7 +45,7 @@ pub(crate) struct Hearing {
 
 impl Hearing {
     /// More than any guard asks for.
-    const PEERS: usize = 4;
+    pub(crate) const PEERS: usize = 4;
 
     pub(crate) fn note(&mut self, peer: NodeId, now: Duration) {
         self.last = Some(now);

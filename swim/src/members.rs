@@ -12,6 +12,9 @@ use crate::identity::NodeId;
 use crate::probe::RoundTrip;
 use crate::record::{Accusers, Evidence, Rank, Record};
 
+/// How often refutations of one member may lie apart to be counted together.
+const REFUTATIONS_WINDOW_SECONDS: u32 = 300;
+
 /// Hashes ids by mixing their halves: no iteration order rests on it.
 #[derive(Debug, Default)]
 pub(crate) struct IdHasher(u64);
@@ -80,10 +83,10 @@ pub(crate) struct Member {
     pub(crate) trust: Trust,
     pub(crate) shown: Status,
     bucket: u8,
-    pub(crate) refutations: u8,
+    refutations: u8,
     pub(crate) round_trip: RoundTrip,
     /// Last of the refutations counted above, in whole seconds since this node's start.
-    pub(crate) refuted_at_seconds: u32,
+    refuted_at_seconds: u32,
     /// Last packet from it.
     pub(crate) heard_at: Option<Duration>,
     /// Last probe of it by this node.
@@ -118,6 +121,19 @@ impl Member {
         usize::from(self.bucket)
     }
 
+    /// Refutations none of which lies further back than the window allows.
+    pub(crate) fn recent_refutations(&self, now: Duration) -> u32 {
+        let recent =
+            seconds(now).saturating_sub(self.refuted_at_seconds) < REFUTATIONS_WINDOW_SECONDS;
+        if recent { self.refutations.into() } else { 0 }
+    }
+
+    pub(crate) fn count_refutation(&mut self, now: Duration) {
+        let earlier = self.recent_refutations(now);
+        self.refutations = u8::try_from(earlier + 1).unwrap_or(u8::MAX);
+        self.refuted_at_seconds = seconds(now);
+    }
+
     /// As it travels. Accusers are kept with the suspicion.
     pub(crate) fn record(
         &self,
@@ -144,11 +160,13 @@ impl Member {
     }
 
     fn share(&self) -> u64 {
-        if self.trust != Trust::Verified {
-            return 0;
+        // Without attributes it is a name somebody dropped: nothing to agree on, and nothing to keep alive.
+        match &self.attributes {
+            Some(a) if self.trust == Trust::Verified => {
+                share(self.id, &self.evidence, (a.generation.0, a.version, a.instance.0))
+            }
+            Some(_) | None => 0,
         }
-        let announced = self.attributes.map(|a| (a.generation.0, a.version, a.instance.0));
-        share(self.id, &self.evidence, announced)
     }
 
     fn group(&self) -> Group {
@@ -160,6 +178,10 @@ impl Member {
             (Rank::Alive | Rank::Suspect, Some(_), true) => Group::Probed,
         }
     }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Milliseconds since the node's start.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::health::Hearing;
+use crate::record::Accusers;
+
 /// How long a suspicion lasts at least, as a function of the cluster's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuspicionScale {
@@ -61,7 +64,7 @@ pub struct Parameters {
     /// Transmissions of one record: this times ⌈log10(n + 1)⌉.
     pub retransmit_multiplier: u32,
     /// Distinct peers that must have been heard lately before anybody is convicted (fewer in clusters of less
-    /// than five). 0 convicts without asking.
+    /// than five; at most 4). 0 convicts without asking.
     pub isolation_peers: usize,
     /// Members that may be convicted by timeout without confirmations: 3 + n / this, in 10 s. 0: any number.
     pub mass_failure_divisor: usize,
@@ -111,6 +114,18 @@ impl Default for Parameters {
 }
 
 impl Parameters {
+    /// # Panics
+    /// If a number is out of its range.
+    pub(crate) fn check(&self) {
+        assert!(!self.probe_interval.is_zero(), "time passes between probes");
+        assert!(
+            !self.gossip_interval.is_zero() && self.gossip_fanout > 0,
+            "gossip reaches somebody"
+        );
+        assert!(self.confirmations < Accusers::MAX, "a suspicion names all its confirmations");
+        assert!(self.isolation_peers <= Hearing::PEERS, "the last few peers heard are remembered");
+    }
+
     /// Rounds after which gossip has reached all of `nodes`, with margin.
     #[must_use]
     pub fn gossip_rounds(&self, nodes: usize) -> u32 {

@@ -1,6 +1,6 @@
 //! Members whose death is not settled, and when it will be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::identity::NodeId;
@@ -20,11 +20,11 @@ pub(crate) struct Suspicion {
     pub(crate) hearsay: bool,
 }
 
-/// All open doubts, with the time the next one expires.
+/// All open doubts, by member and by expiry.
 #[derive(Debug, Default)]
 pub(crate) struct Suspicions {
     table: BTreeMap<NodeId, Suspicion>,
-    next: Option<Duration>,
+    expiries: BTreeSet<(Duration, NodeId)>,
 }
 
 impl Suspicions {
@@ -37,24 +37,18 @@ impl Suspicions {
     }
 
     pub(crate) fn next_expiry(&self) -> Option<Duration> {
-        self.next
+        self.expiries.first().map(|(expires, _)| *expires)
     }
 
     pub(crate) fn insert(&mut self, id: NodeId, suspicion: Suspicion) {
-        let expires = suspicion.expires;
+        self.remove(id);
+        self.expiries.insert((suspicion.expires, id));
         self.table.insert(id, suspicion);
-        if self.next.is_none_or(|next| expires < next) {
-            self.next = Some(expires);
-        } else {
-            self.rescan();
-        }
     }
 
     pub(crate) fn remove(&mut self, id: NodeId) -> Option<Suspicion> {
         let removed = self.table.remove(&id)?;
-        if Some(removed.expires) == self.next {
-            self.rescan();
-        }
+        self.expiries.remove(&(removed.expires, id));
         Some(removed)
     }
 
@@ -63,19 +57,12 @@ impl Suspicions {
         for (id, suspicion) in &mut self.table {
             change(*id, suspicion);
         }
-        self.rescan();
+        self.expiries = self.table.iter().map(|(id, doubt)| (doubt.expires, *id)).collect();
     }
 
-    /// The doubts that have expired.
+    /// The doubts that have expired, first those due first.
     pub(crate) fn expired(&self, now: Duration) -> Vec<NodeId> {
-        if self.next.is_none_or(|next| next > now) {
-            return Vec::new();
-        }
-        let due = self.table.iter().filter(|(_, suspicion)| suspicion.expires <= now);
-        due.map(|(id, _)| *id).collect()
-    }
-
-    fn rescan(&mut self) {
-        self.next = self.table.values().map(|suspicion| suspicion.expires).min();
+        let due = self.expiries.iter().take_while(|(expires, _)| *expires <= now);
+        due.map(|(_, id)| *id).collect()
     }
 }

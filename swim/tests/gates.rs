@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::ops::Range;
 use std::time::Duration;
 
 use coterie_swim::simulation::{Cluster, Percentiles, Report, Scenario, Seen};
@@ -13,10 +12,6 @@ const NODES: usize = 1_000;
 
 /// Runs a scenario once per seed and prints what it showed.
 fn runs(scenario: Scenario, nodes: usize) -> Vec<Report> {
-    runs_of(scenario, nodes, seeds())
-}
-
-fn runs_of(scenario: Scenario, nodes: usize, seeds: Range<u64>) -> Vec<Report> {
     let run = |seed: u64| {
         let (report, cluster) = scenario.run(nodes, seed, Parameters::default());
         eprintln!(
@@ -39,7 +34,7 @@ fn runs_of(scenario: Scenario, nodes: usize, seeds: Range<u64>) -> Vec<Report> {
         assert!(cluster.digests_equal());
         report
     };
-    seeds.map(run).collect()
+    seeds().map(run).collect()
 }
 
 #[test]
@@ -91,9 +86,7 @@ fn half_split_of_a_minute_heals_by_itself() {
 
 #[test]
 fn half_split_of_an_hour_heals_by_itself() {
-    // 7.7 million packets each: one is what a quick run has time for.
-    let seeds = if proof() { seeds() } else { 1..2 };
-    for report in runs_of(Scenario::LongSplit, NODES, seeds) {
+    for report in runs(Scenario::LongSplit, NODES) {
         assert!(report.heal.expect("it heals") <= Duration::from_secs(15));
     }
 }
@@ -107,23 +100,22 @@ fn thousand_nodes_restarted_at_once_have_a_full_view_in_time() {
 
 #[test]
 fn churn_ends_with_equal_views() {
-    for report in runs(Scenario::Churn, if proof() { NODES } else { 200 }) {
+    for report in runs(Scenario::Churn, NODES) {
         assert_eq!(report.false_down_healthy, 0);
     }
 }
 
-/// Splits nodes by a function of their index for a minute, and heals them: 1,000 of them, or 300 in a quick run.
+/// Splits nodes by a function of their index for a minute, and heals them.
 fn uneven_split_heals(side: fn(usize) -> u8) {
-    let nodes = if proof() { NODES } else { 300 };
     for seed in seeds() {
-        let mut cluster = Cluster::converged(nodes, seed, Parameters::default());
-        cluster.network.split(nodes, side);
+        let mut cluster = Cluster::converged(NODES, seed, Parameters::default());
+        cluster.network.split(NODES, side);
         cluster.run_for(Duration::from_secs(60));
         cluster.network.heal();
         let step = Duration::from_millis(100);
         let healed = cluster.run_until(Duration::from_secs(60), step, Cluster::full_view);
         let settled = cluster.run_until(Duration::from_secs(60), step, Cluster::digests_equal);
-        eprintln!("{nodes} nodes, seed {seed}: healed after {healed:?}");
+        eprintln!("{NODES} nodes, seed {seed}: healed after {healed:?}");
         assert!(settled.is_some(), "seed {seed} ends with different digests");
         assert!(healed.expect("it heals") <= Duration::from_secs(15), "seed {seed}");
     }

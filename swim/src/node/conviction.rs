@@ -61,7 +61,8 @@ impl Swim {
     }
 
     fn expiry(&self, id: NodeId, doubt: &Suspicion) -> Duration {
-        let refutations = self.members.get(id).map_or(0, |member| u32::from(member.refutations));
+        let refutations =
+            self.members.get(id).map_or(0, |member| member.recent_refutations(doubt.since));
         let damping = 1 + refutations.min(self.parameters.damping_max);
         let needed = self.confirmations_needed();
         let confirmed = doubt.accusers.as_slice().len().saturating_sub(1);

@@ -11,14 +11,22 @@ use crate::event::{Change, DownReason, Effects};
 use crate::identity::{Generation, Incarnation, NodeId};
 use crate::members::{Member, Status, Trust, millis};
 use crate::record::{Accusers, Evidence, Rank, Record};
-
-/// How often refutations of one member may lie apart to be counted together.
-const REFUTATIONS_WINDOW_SECONDS: u32 = 300;
+use crate::wire::RecordHead;
 
 /// How long a second sight of another claimant of this node's identity means that it is alive.
 const DISPUTE_WINDOW: Duration = Duration::from_secs(30);
 
 impl Swim {
+    /// Whether a record says nothing that is not known, by its beginning: most do, gossip repeats itself.
+    pub(super) fn knows(&self, head: &RecordHead) -> bool {
+        self.members.get(head.id).is_some_and(|member| {
+            !head.has_attributes
+                && member.trust == Trust::Verified
+                && (head.evidence < member.evidence
+                    || (head.evidence == member.evidence && head.evidence.rank == Rank::Alive))
+        })
+    }
+
     /// Takes in a record, and does and tells what follows from it.
     pub(super) fn learn(&mut self, record: &Record, now: Duration, effects: &mut Effects) {
         if record.id == self.own {
@@ -27,7 +35,7 @@ impl Swim {
         let Some(member) = self.members.get(record.id) else {
             return self.learn_of_stranger(record, now, effects);
         };
-        // Most records say what is known: gossip repeats itself.
+        // Joining takes copies: first whether there is anything to join.
         let nothing_new = record.evidence < member.evidence
             || (record.evidence == member.evidence && record.evidence.rank == Rank::Alive);
         if nothing_new && record.attributes <= member.attributes && member.trust == Trust::Verified
@@ -70,10 +78,7 @@ impl Swim {
                 member.trust = Trust::Verified;
             }
             if refuted {
-                let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
-                let recent = seconds - member.refuted_at_seconds < REFUTATIONS_WINDOW_SECONDS;
-                member.refutations = if recent { member.refutations.saturating_add(1) } else { 1 };
-                member.refuted_at_seconds = seconds;
+                member.count_refutation(now);
             }
         });
 
@@ -108,6 +113,7 @@ impl Swim {
         if let (Some(old), Some(new)) = (held.attributes, joined.attributes)
             && old != new
         {
+            self.view_version += 1;
             let addresses = |a: &Attributes| [a.gossip, a.peer, a.resp, a.http];
             let same = Attributes {
                 generation: new.generation,
@@ -116,10 +122,8 @@ impl Swim {
                 ..old
             };
             if addresses(&old) != addresses(&new) {
-                self.view_version += 1;
                 effects.changes.push(Change::AddressChanged(id));
             } else if same != new {
-                self.view_version += 1;
                 effects.changes.push(Change::AttributesChanged(id));
             }
         }
@@ -215,15 +219,18 @@ impl Swim {
         }
         let theirs = record.evidence;
         let next = theirs.incarnation.0.checked_add(1).map(Incarnation);
-        match next.filter(|_| theirs.generation == mine.generation && theirs.rank != Rank::Left) {
+        let refuted = match next
+            .filter(|_| theirs.generation == mine.generation && theirs.rank != Rank::Left)
+        {
             Some(incarnation) => {
                 self.members.update(self.own, |own| own.evidence.incarnation = incarnation);
                 self.tell_of(self.own, false, now);
+                true
             }
             // The range is spent, or a later life is meant: only a new life outranks that.
             None => self.raise_generation(theirs.generation, now, effects),
-        }
-        if theirs.rank >= Rank::Suspect {
+        };
+        if refuted && theirs.rank >= Rank::Suspect {
             self.counters.refutations += 1;
             self.change_health(1, effects);
             effects.changes.push(Change::SelfAccused);
@@ -252,8 +259,19 @@ impl Swim {
         }
     }
 
-    fn raise_generation(&mut self, above: Generation, now: Duration, effects: &mut Effects) {
+    /// Begins a new life, above another. False, and counted, if none is left: claims of the last generation
+    /// are forged, and nothing outranks them.
+    fn raise_generation(
+        &mut self,
+        above: Generation,
+        now: Duration,
+        effects: &mut Effects,
+    ) -> bool {
         let generation = above.next();
+        if generation <= self.members.own().evidence.generation {
+            self.counters.irrefutable += 1;
+            return false;
+        }
         self.members.update(self.own, |own| {
             own.evidence = Evidence { generation, incarnation: Incarnation(0), rank: Rank::Alive };
             if let Some(attributes) = &mut own.attributes {
@@ -262,6 +280,7 @@ impl Swim {
         });
         effects.changes.push(Change::GenerationRaised(generation));
         self.tell_of(self.own, true, now);
+        true
     }
 
     /// A packet's header is first-hand evidence: its sender lives, in that life and incarnation.

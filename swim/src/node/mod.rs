@@ -51,7 +51,8 @@ pub struct Swim {
     rng: Xoshiro256PlusPlus,
     phase: Phase,
     layout: Layout,
-    newest_layout: u32,
+    /// When a peer's other layout was told last.
+    layout_told_at: Option<Duration>,
     counters: Counters,
     seeds: Vec<Address>,
 
@@ -96,18 +97,19 @@ pub struct Swim {
 /// Members kept in mind to be probed before their turn.
 const URGENT_MAX: usize = 16;
 
-/// How often the dead are looked through for those to forget.
+/// How often members are looked through for those to forget.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Swim {
     /// A node that has just started and knows nobody for sure.
     ///
     /// # Panics
-    /// If `start.attributes.generation` is above [`crate::Generation::MAX`].
+    /// If `start.attributes.generation` is above [`crate::Generation::MAX`], or a parameter out of its range.
     #[must_use]
     pub fn new(start: Start, parameters: Parameters, now: Now) -> Self {
         let Start { id, attributes, seeds, remembered, seed } = start;
         assert!(attributes.generation <= crate::Generation::MAX, "the boot counter is in range");
+        parameters.check();
         let evidence = Evidence {
             generation: attributes.generation,
             incarnation: Incarnation(0),
@@ -119,7 +121,7 @@ impl Swim {
             own: id,
             phase: Phase::Running,
             layout: Layout::default(),
-            newest_layout: 0,
+            layout_told_at: None,
             counters: Counters::default(),
             seeds,
             members: Members::new(Member::new(id, evidence, Some(attributes))),
@@ -170,7 +172,7 @@ impl Swim {
             Event::Announce(attributes) => self.announce(attributes, now),
             Event::Layout(layout) => {
                 self.layout = layout;
-                self.newest_layout = self.newest_layout.max(layout.version);
+                self.layout_told_at = None;
             }
             Event::Leave => self.leave(now),
         }
@@ -226,18 +228,30 @@ impl Swim {
         }
     }
 
-    /// Forgets the dead whose time has come.
+    /// Forgets the dead whose time has come, and those said to live of whom nothing more was ever heard.
     fn sweep(&mut self, now: Duration) {
         let life = self.parameters.tombstone_life;
-        let old = |member: &&Member| Duration::from_secs(member.age_seconds(now).into()) >= life;
-        let forgotten: Vec<NodeId> =
-            self.members.iter().filter(old).map(|member| member.id).collect();
+        let old = |member: &Member| {
+            // A death that is still shown as a suspicion is told first.
+            let settled = self.suspicions.get(member.id).is_none();
+            settled && Duration::from_secs(member.age_seconds(now).into()) >= life
+        };
+        let lately = now.saturating_sub(SWEEP_INTERVAL);
+        let hearsay = |member: &Member| {
+            member.attributes.is_none()
+                && member.evidence.rank == Rank::Alive
+                && member.heard_at.is_none_or(|at| at < lately)
+        };
+        let forgotten = self.members.iter().filter(|member| old(member) || hearsay(member));
+        let forgotten: Vec<NodeId> = forgotten.map(|member| member.id).collect();
         for id in forgotten {
             self.forget(id);
         }
     }
 
     fn forget(&mut self, id: NodeId) {
+        let shown = self.status(id).is_some_and(|shown| shown != Status::Hidden);
+        self.view_version += u64::from(shown);
         self.members.remove(id);
         self.broadcasts.remove(id);
         self.suspicions.remove(id);

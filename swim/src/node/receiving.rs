@@ -8,7 +8,7 @@ use crate::event::{Change, Effects, Transmit};
 use crate::identity::NodeId;
 use crate::probe::ERRAND;
 use crate::record::{Evidence, Rank};
-use crate::wire::{DecodeError, Header, Item, Message, Packet, decode_packet};
+use crate::wire::{DecodeError, Header, Item, Message, Packet, Part, decode_packet};
 
 /// How often at most a foreign cluster is reported.
 const FOREIGN_INTERVAL: Duration = Duration::from_secs(10);
@@ -86,10 +86,11 @@ impl Swim {
         effects: &mut Effects,
     ) {
         self.receive_header(Some(from), &packet.header, now, effects);
-        for item in packet.items() {
-            match item {
-                Item::Record(record) => self.learn(&record, now, effects),
-                Item::Message(message) => {
+        for part in packet.parts() {
+            match part {
+                Part::Record(record) if self.knows(&record.head) => {}
+                Part::Record(record) => self.learn(&record.read(), now, effects),
+                Part::Message(message) => {
                     self.receive_message(from, packet.header.sender, &message, now, effects);
                 }
             }
@@ -113,15 +114,24 @@ impl Swim {
         };
         self.learn_first_hand(sender, evidence, now, effects);
         self.hear(sender, now, effects);
-        if header.layout.version > self.newest_layout {
-            self.newest_layout = header.layout.version;
-            effects.changes.push(Change::NewerLayout { peer: sender, layout: header.layout });
-        }
+        self.compare_layout(header, now, effects);
         let Some(member) = self.members.get(sender) else { return };
         let leaving =
             member.evidence.rank == Rank::Left && member.evidence.generation == header.generation;
         if member.evidence > evidence && !leaving {
             self.tell_accused(sender, from, now, effects);
+        }
+    }
+
+    /// Tells of a peer's layout that is newer than this node's, or another one of the same version; again while
+    /// that lasts, because whoever fetches it may fail.
+    fn compare_layout(&mut self, header: &Header, now: Duration, effects: &mut Effects) {
+        let (own, theirs) = (self.layout, header.layout);
+        let interval = self.parameters.probe_interval;
+        let due = self.layout_told_at.is_none_or(|at| now >= at + interval);
+        if theirs.version >= own.version && theirs != own && due {
+            self.layout_told_at = Some(now);
+            effects.changes.push(Change::OtherLayout { peer: header.sender, layout: theirs });
         }
     }
 

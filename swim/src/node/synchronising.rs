@@ -192,11 +192,13 @@ impl Swim {
         }
     }
 
-    /// A member as it is shared: not on the word of an old snapshot alone, and not when almost forgotten.
+    /// A member as it is shared: not on the word of an old snapshot alone, not when almost forgotten, and not
+    /// if all that is known is that somebody said it lives.
     fn shared_record(&self, member: &Member, now: Duration) -> Option<Record> {
         let age = Duration::from_secs(member.age_seconds(now).into());
         let current = age < self.parameters.tombstone_life;
-        (member.trust != Trust::Remembered && current)
+        let substantial = member.attributes.is_some() || member.evidence.rank > Rank::Alive;
+        (member.trust != Trust::Remembered && current && substantial)
             .then(|| member.record(now, accusers(&self.suspicions, member.id), true))
     }
 }

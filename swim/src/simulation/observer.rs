@@ -64,7 +64,7 @@ impl Observer {
             | Change::DuplicateIdentity { .. }
             | Change::GenerationRaised(_)
             | Change::ForeignCluster { .. }
-            | Change::NewerLayout { .. }
+            | Change::OtherLayout { .. }
             | Change::LeaveFinished => return self.own.push((at, observer, change)),
         };
         self.observations.push(Observation { at, observer, subject: index_of(id), seen });

@@ -8,9 +8,9 @@ mod stream;
 use thiserror::Error;
 
 pub use packet::{Header, Item, Message, Packet, decode_packet, encode_packet};
-pub(crate) use packet::{PACKET_BYTES_MIN, PacketWriter};
+pub(crate) use packet::{PACKET_BYTES_MIN, PacketWriter, Part};
 pub(crate) use reader::Reader;
-pub(crate) use record::{encode_record, encode_varint};
+pub(crate) use record::{RecordHead, encode_record, encode_varint};
 pub use stream::{Buckets, StreamMessage, decode_stream, encode_stream};
 
 use crate::record::Accusers;

@@ -1,6 +1,6 @@
 //! Packets: a header and items, of which unknown ones are skipped.
 
-use super::record::RECORD_BYTES_MAX;
+use super::record::{RECORD_BYTES_MAX, RecordHead};
 use super::{
     DecodeError, ITEMS_MAX, PACKET_BYTES_MAX, Reader, VERSION, encode_record, encode_varint,
 };
@@ -72,6 +72,30 @@ pub enum Item {
     Message(Message),
     /// A record riding along. One whose subject is the destination says what is said of it.
     Record(Record),
+}
+
+/// One item of a packet, a record no further read than to know whether it matters.
+#[derive(Debug)]
+pub(crate) enum Part<'a> {
+    Message(Message),
+    Record(UnreadRecord<'a>),
+}
+
+/// A record of a packet that was found in order.
+#[derive(Debug)]
+pub(crate) struct UnreadRecord<'a> {
+    pub(crate) head: RecordHead,
+    tail: Reader<'a>,
+}
+
+impl UnreadRecord<'_> {
+    pub(crate) fn read(mut self) -> Record {
+        self.tail.record_tail(self.head).expect("it was read before")
+    }
+
+    fn check(mut self) -> Result<(), DecodeError> {
+        if self.head.is_all() { Ok(()) } else { self.tail.record_tail(self.head).map(drop) }
+    }
 }
 
 const PING: u8 = 1;
@@ -213,14 +237,21 @@ pub struct Packet<'a> {
     body: Reader<'a>,
 }
 
-impl Packet<'_> {
+impl<'a> Packet<'a> {
     /// What it carries, read anew each time: a packet of many records would take far more room read than unread.
     pub fn items(&self) -> impl Iterator<Item = Item> {
+        self.parts().map(|part| match part {
+            Part::Message(message) => Item::Message(message),
+            Part::Record(record) => Item::Record(record.read()),
+        })
+    }
+
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
         let mut rest = self.body;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
-                if let Some(item) = next_item(&mut rest).expect("it was read before") {
-                    return Some(item);
+                if let Some(part) = next_part(&mut rest).expect("it was read before") {
+                    return Some(part);
                 }
             }
             None
@@ -251,20 +282,18 @@ pub fn decode_packet(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
         if items == ITEMS_MAX {
             return Err(DecodeError::Items);
         }
-        next_item(&mut reader)?;
+        if let Some(Part::Record(record)) = next_part(&mut reader)? {
+            record.check()?;
+        }
         items += 1;
     }
     Ok(Packet { header, body })
 }
 
 #[inline]
-fn next_item(reader: &mut Reader<'_>) -> Result<Option<Item>, DecodeError> {
+fn next_part<'a>(reader: &mut Reader<'a>) -> Result<Option<Part<'a>>, DecodeError> {
     let tag = reader.u8()?;
-    decode_item(tag, Reader::new(reader.counted()?))
-}
-
-#[inline]
-fn decode_item(tag: u8, mut body: Reader<'_>) -> Result<Option<Item>, DecodeError> {
+    let mut body = Reader::new(reader.counted()?);
     let message = match tag {
         PING => Message::Ping {
             sequence: body.u32()?,
@@ -279,8 +308,11 @@ fn decode_item(tag: u8, mut body: Reader<'_>) -> Result<Option<Item>, DecodeErro
         },
         RELAY_ACK => Message::RelayAck { sequence: body.u32()? },
         NACK => Message::Nack { sequence: body.u32()? },
-        RECORD => return Ok(Some(Item::Record(body.record()?))),
+        RECORD => {
+            let head = body.record_head()?;
+            return Ok(Some(Part::Record(UnreadRecord { head, tail: body })));
+        }
         _ => return Ok(None),
     };
-    Ok(Some(Item::Message(message)))
+    Ok(Some(Part::Message(message)))
 }

@@ -19,6 +19,21 @@ pub(crate) fn encode_varint(number: u64, out: &mut Vec<u8>) {
     ));
 }
 
+/// What a record begins with: enough to tell whether the rest can be news.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecordHead {
+    pub(crate) id: NodeId,
+    pub(crate) evidence: Evidence,
+    pub(crate) has_attributes: bool,
+}
+
+impl RecordHead {
+    /// Whether nothing follows.
+    pub(crate) fn is_all(&self) -> bool {
+        self.evidence.rank == Rank::Alive && !self.has_attributes
+    }
+}
+
 /// Appends a record; its attributes only if they are to go along.
 pub(crate) fn encode_record(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(&record.id.0.to_be_bytes());
@@ -91,7 +106,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    pub(crate) fn record(&mut self) -> Result<Record, DecodeError> {
+    pub(crate) fn record_head(&mut self) -> Result<RecordHead, DecodeError> {
         let id = self.id()?;
         let generation = self.generation()?;
         let incarnation = Incarnation(self.varint_u32()?);
@@ -99,15 +114,31 @@ impl Reader<'_> {
         if flags & !(RANK_MASK | HAS_ATTRIBUTES) != 0 {
             return Err(DecodeError::Flags);
         }
-        let (rank, accusers, age_seconds) = match flags & RANK_MASK {
-            0 => (Rank::Alive, Accusers::default(), 0),
-            1 => (Rank::Suspect, self.accusers()?, 0),
-            2 => (Rank::Down, Accusers::default(), self.varint_u32()?),
-            _ => (Rank::Left, Accusers::default(), self.varint_u32()?),
+        let rank = match flags & RANK_MASK {
+            0 => Rank::Alive,
+            1 => Rank::Suspect,
+            2 => Rank::Down,
+            _ => Rank::Left,
         };
-        let attributes = if flags & HAS_ATTRIBUTES == 0 { None } else { Some(self.attributes()?) };
         let evidence = Evidence { generation, incarnation, rank };
+        Ok(RecordHead { id, evidence, has_attributes: flags & HAS_ATTRIBUTES != 0 })
+    }
+
+    /// What follows a record's head.
+    pub(crate) fn record_tail(&mut self, head: RecordHead) -> Result<Record, DecodeError> {
+        let RecordHead { id, evidence, has_attributes } = head;
+        let (accusers, age_seconds) = match evidence.rank {
+            Rank::Alive => (Accusers::default(), 0),
+            Rank::Suspect => (self.accusers()?, 0),
+            Rank::Down | Rank::Left => (Accusers::default(), self.varint_u32()?),
+        };
+        let attributes = if has_attributes { Some(self.attributes()?) } else { None };
         Ok(Record { id, evidence, accusers, age_seconds, attributes })
+    }
+
+    pub(crate) fn record(&mut self) -> Result<Record, DecodeError> {
+        let head = self.record_head()?;
+        self.record_tail(head)
     }
 
     fn accusers(&mut self) -> Result<Accusers, DecodeError> {
