@@ -19,7 +19,10 @@ pub enum ParseDecimalError {
     /// Not a number at all.
     #[error("not a decimal number")]
     Malformed,
-    /// A number, but infinite or too large to add to exactly.
+    /// An infinity.
+    #[error("not a finite number")]
+    Infinite,
+    /// A number, but too large to add to exactly.
     #[error("number out of the range of decimals")]
     Range,
 }
@@ -57,16 +60,16 @@ impl Decimal {
     /// 17th are rounded half away from zero.
     ///
     /// # Errors
-    /// [`ParseDecimalError`]; "inf" and "nan" are numbers out of range.
+    /// [`ParseDecimalError`]
     pub fn parse(text: &[u8]) -> Result<Decimal, ParseDecimalError> {
-        use ParseDecimalError::{Malformed, Range};
+        use ParseDecimalError::{Infinite, Malformed, Range};
         let (negative, digits) = match text {
             [b'-', rest @ ..] => (true, rest),
             [b'+', rest @ ..] => (false, rest),
             rest => (false, rest),
         };
-        if [&b"inf"[..], b"infinity", b"nan"].iter().any(|word| digits.eq_ignore_ascii_case(word)) {
-            return Err(Range);
+        if [&b"inf"[..], b"infinity"].iter().any(|word| digits.eq_ignore_ascii_case(word)) {
+            return Err(Infinite);
         }
         let (mantissa, exponent) = match digits.iter().position(|b| b.eq_ignore_ascii_case(&b'e')) {
             Some(at) => (&digits[..at], parse_exponent(&digits[at + 1..])?),
@@ -154,11 +157,14 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_from_what_is_too_large() {
-        use ParseDecimalError::{Malformed, Range};
-        for text in ["", "-", ".", "1 ", " 1", "1e", "1e+", "0x10", "1.2.3", "abc", "--1"] {
+        use ParseDecimalError::{Infinite, Malformed, Range};
+        for text in ["nan", "", "-", ".", "1 ", " 1", "1e", "1e+", "0x10", "1.2.3", "abc", "--1"] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(Malformed), "{text}");
         }
-        for text in ["inf", "-Infinity", "nan", "1e22", "2000000000000000000000", "1e99999999999"] {
+        for text in ["inf", "-Infinity", "+INF"] {
+            assert_eq!(Decimal::parse(text.as_bytes()), Err(Infinite), "{text}");
+        }
+        for text in ["1e22", "2000000000000000000000", "1e99999999999"] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(Range), "{text}");
         }
         assert_eq!(Decimal::parse(b"1e-99999"), Ok(Decimal::ZERO));

@@ -28,10 +28,13 @@ pub enum OpError {
     /// The number would leave the range that can be summed exactly (about ±1.7 × 10²¹).
     #[error("ERR increment would produce NaN or Infinity")]
     OutOfDecimals,
+    /// A hash field is to be incremented by an infinity.
+    #[error("ERR value is NaN or Infinity")]
+    IncrementInfinite,
     /// A score would be NaN.
     #[error("ERR resulting score is not a number (NaN)")]
     ScoreNotNumber,
-    /// `GETRANGE`'s like went past what a value may hold.
+    /// `APPEND` or `SETRANGE` would make a value larger than its limit.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     TooLong,
     /// An offset is below 0.
@@ -62,9 +65,14 @@ pub enum OpError {
         /// How many.
         siblings: usize,
     },
-    /// The client's context token is for another key or an older purge epoch, or is damaged.
-    #[error("ERR context token does not belong to this key as it is now; read it again")]
-    WrongToken,
+    /// So many random elements, repeated ones among them, do not fit one reply.
+    #[error("ERR {count} random elements exceed the limit of {count_max}")]
+    TooManyRandom {
+        /// How many were asked for.
+        count: u64,
+        /// How many may be.
+        count_max: u64,
+    },
     /// Elements of this type cannot be removed.
     #[error("ERR members of a grow-only set cannot be removed")]
     GrowOnly,

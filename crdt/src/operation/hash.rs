@@ -7,9 +7,8 @@ use crate::cells::{Cells, Direction};
 use crate::footprint::{Footprint, Need};
 use crate::kind::{Kind, Shown};
 use crate::operation::draft::Draft;
-use crate::operation::number::{increment, increment_float, value_of};
+use crate::operation::number::{NumberIn, increment, increment_float, value_of};
 use crate::operation::set::{choose, choose_repeated, values};
-
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -161,17 +160,17 @@ impl HashOperation {
             }
             HashOperation::IncrementBy { field, by } => {
                 draft.limits().element(field)?;
-                let sum = increment(draft, address(field), *by, OpError::FieldNotInteger)?;
+                let sum = increment(draft, address(field), *by, NumberIn::Field)?;
                 Ok(Reply::Integer(sum))
             }
             HashOperation::IncrementByFloat { field, by } => {
                 draft.limits().element(field)?;
-                let sum = increment_float(draft, address(field), by, OpError::FieldNotFloat)?;
+                let sum = increment_float(draft, address(field), by, NumberIn::Field)?;
                 Ok(Reply::Value(sum))
             }
             HashOperation::Random(count) => Ok(Reply::Pairs(choose(all(draft), *count, draft))),
             HashOperation::RandomRepeated(count) => {
-                Ok(Reply::Pairs(choose_repeated(&all(draft), *count, draft)))
+                choose_repeated(&all(draft), *count, draft).map(Reply::Pairs)
             }
             HashOperation::Scan { after, count } => Ok(Reply::Pairs(pairs(draft, after, *count))),
         }

@@ -15,6 +15,8 @@ pub struct Limits {
     pub value_bytes_max: usize,
     /// Concurrent values of one register that a sibling write may leave. 100 by default.
     pub siblings_max: usize,
+    /// Elements that one reply may repeat: what a negative count asks `SRANDMEMBER` for. 2^20 by default.
+    pub random_max: u64,
 }
 
 impl Default for Limits {
@@ -24,6 +26,7 @@ impl Default for Limits {
             element_bytes_max: 1 << 20,
             value_bytes_max: 1 << 20,
             siblings_max: 100,
+            random_max: 1 << 20,
         }
     }
 }

@@ -7,8 +7,7 @@ use crate::cells::{Cells, Direction};
 use crate::footprint::Footprint;
 use crate::kind::{Kind, Shown};
 use crate::operation::draft::Draft;
-use crate::operation::number::{increment, increment_float, value_of};
-
+use crate::operation::number::{NumberIn, increment, increment_float, value_of};
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -124,12 +123,12 @@ impl MapOperation {
             }
             MapOperation::IncrementBy { path, by } => {
                 let address = checked(draft, path)?;
-                let sum = increment(draft, address, *by, OpError::FieldNotInteger)?;
+                let sum = increment(draft, address, *by, NumberIn::Field)?;
                 Ok(Reply::Integer(sum))
             }
             MapOperation::IncrementByFloat { path, by } => {
                 let address = checked(draft, path)?;
-                let sum = increment_float(draft, address, by, OpError::FieldNotFloat)?;
+                let sum = increment_float(draft, address, by, NumberIn::Field)?;
                 Ok(Reply::Value(sum))
             }
             MapOperation::Remove { path, cells_max } => {

@@ -85,13 +85,16 @@ impl Operation {
     /// The rows that it has to see of a key with this root: a write to one that has expired removes what is
     /// left of it first, and needs its tallies for that.
     pub fn footprint_over(&self, root: Option<&Root>, wall_millis: u64) -> Footprint {
-        let deadline = root.and_then(|root| root.expiry.deadline());
-        let expired = deadline.is_some_and(|deadline| deadline <= wall_millis);
-        if expired && self.writes() {
+        if self.removes_expired(root, wall_millis) {
             self.footprint().and(Footprint::tallied())
         } else {
             self.footprint()
         }
+    }
+
+    fn removes_expired(&self, root: Option<&Root>, wall_millis: u64) -> bool {
+        let deadline = root.and_then(|root| root.expiry.deadline());
+        self.writes() && deadline.is_some_and(|deadline| deadline <= wall_millis)
     }
 
     /// Whether it can change the key.
@@ -109,8 +112,9 @@ impl Operation {
         }
     }
 
-    /// Whether what it changes depends on what it observes: it removes or assigns, or its reply tells
-    /// what it found. Above level ONE such an operation is evaluated on R owners' states joined.
+    /// Whether it depends on what it observes: it reads, removes or assigns. What only adds, and answers
+    /// what that comes to where it was evaluated, does not. Above level ONE an operation that observes is
+    /// evaluated on R owners' states joined.
     pub fn observes(&self) -> bool {
         match self {
             Operation::Key(_) => true,
@@ -123,6 +127,12 @@ impl Operation {
             Operation::List(operation) => operation.observes(),
             Operation::HyperLogLog(operation) => operation.observes(),
         }
+    }
+
+    /// Whether it [observes](Operation::observes) a key with this root: a write to one that has expired
+    /// removes what is left of it first, and may remove only what it has seen.
+    pub fn observes_over(&self, root: Option<&Root>, wall_millis: u64) -> bool {
+        self.observes() || self.removes_expired(root, wall_millis)
     }
 
     /// What it answers, and what it changes.

@@ -10,6 +10,38 @@ use crate::operation::OpError;
 use crate::operation::draft::Draft;
 use crate::payload::Payload;
 
+/// What holds a number, which decides on Redis's text for one that is wrong.
+#[derive(Clone, Copy)]
+pub(super) enum NumberIn {
+    /// A register.
+    String,
+    /// A field of a hash or map.
+    Field,
+}
+
+impl NumberIn {
+    fn not_integer(self) -> OpError {
+        match self {
+            NumberIn::String => OpError::NotInteger,
+            NumberIn::Field => OpError::FieldNotInteger,
+        }
+    }
+
+    fn not_float(self) -> OpError {
+        match self {
+            NumberIn::String => OpError::NotFloat,
+            NumberIn::Field => OpError::FieldNotFloat,
+        }
+    }
+
+    fn infinite_increment(self) -> OpError {
+        match self {
+            NumberIn::String => OpError::OutOfDecimals,
+            NumberIn::Field => OpError::IncrementInfinite,
+        }
+    }
+}
+
 /// What a register or field reads as.
 enum Reading {
     /// Nothing is there.
@@ -79,35 +111,36 @@ pub(super) fn siblings_of(cell: &Cell) -> Vec<Bytes> {
     values.into_iter().map(|(_, _, value)| read(value)).collect()
 }
 
-/// Adds an integer to a cell, and answers the sum; `not_integer` where the cell holds something else.
+/// Adds an integer to a cell, and answers the sum.
 pub(super) fn increment<C: Cells>(
     draft: &mut Draft<'_, '_, C>,
     address: Address,
     by: i64,
-    not_integer: OpError,
+    holder: NumberIn,
 ) -> Result<i64, OpError> {
     let before = match Reading::of(&draft.cell(&address)) {
         Reading::Nothing => Some(0),
         Reading::Assigned(value) => parse_integer(&value),
         Reading::Sum(sum) => sum.to_integer(),
     };
-    let sum = before.ok_or(not_integer)?.checked_add(by).ok_or(OpError::Overflow)?;
+    let sum = before.ok_or(holder.not_integer())?.checked_add(by).ok_or(OpError::Overflow)?;
     let added = draft.add_decimal(address, Decimal::from_integer(by))?;
     added.map(|()| sum).ok_or(OpError::Overflow)
 }
 
-/// Adds a number in text to a cell, and answers the sum as Redis prints it; `value_not_float` where the
-/// cell holds something else.
+/// Adds a number in text to a cell, and answers the sum as Redis prints it.
 pub(super) fn increment_float<C: Cells>(
     draft: &mut Draft<'_, '_, C>,
     address: Address,
     by: &[u8],
-    value_not_float: OpError,
+    holder: NumberIn,
 ) -> Result<Bytes, OpError> {
-    let by = parse_decimal(by, OpError::NotFloat)?;
+    let by = parse_decimal(by, OpError::NotFloat, holder.infinite_increment())?;
     let before = match Reading::of(&draft.cell(&address)) {
         Reading::Nothing => Decimal::ZERO,
-        Reading::Assigned(value) => parse_decimal(&value, value_not_float)?,
+        Reading::Assigned(value) => {
+            parse_decimal(&value, holder.not_float(), OpError::OutOfDecimals)?
+        }
         Reading::Sum(sum) => sum,
     };
     let sum = before.checked_add(by).ok_or(OpError::OutOfDecimals)?;
@@ -115,9 +148,10 @@ pub(super) fn increment_float<C: Cells>(
     added.map(|()| sum.to_string().into()).ok_or(OpError::OutOfDecimals)
 }
 
-fn parse_decimal(text: &[u8], malformed: OpError) -> Result<Decimal, OpError> {
+fn parse_decimal(text: &[u8], malformed: OpError, infinite: OpError) -> Result<Decimal, OpError> {
     Decimal::parse(text).map_err(|error| match error {
         ParseDecimalError::Malformed => malformed,
+        ParseDecimalError::Infinite => infinite,
         ParseDecimalError::Range => OpError::OutOfDecimals,
     })
 }

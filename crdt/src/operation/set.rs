@@ -152,7 +152,7 @@ impl SetOperation {
             }
             SetVerb::Random(count) => Ok(values(self.choose(draft, *count))),
             SetVerb::RandomRepeated(count) => {
-                Ok(values(choose_repeated(&self.members(draft), *count, draft)))
+                Ok(values(choose_repeated(&self.members(draft), *count, draft)?))
             }
             SetVerb::Store(members) => {
                 draft.limits().elements(members)?;
@@ -224,13 +224,21 @@ pub(super) fn choose<T, C: Cells>(
 }
 
 /// `count` of `items` at random, each time among all; none where there are none.
+///
+/// # Errors
+/// [`OpError::TooManyRandom`]
 pub(super) fn choose_repeated<T: Clone, C: Cells>(
     items: &[T],
     count: u64,
     draft: &mut Draft<'_, '_, C>,
-) -> Vec<T> {
+) -> Result<Vec<T>, OpError> {
     let times = if items.is_empty() { 0 } else { count };
-    (0..times).map(|_| items[index(draft.random_below(items.len() as u64))].clone()).collect()
+    let count_max = draft.limits().random_max;
+    if times > count_max {
+        return Err(OpError::TooManyRandom { count, count_max });
+    }
+    let chosen = |_| items[index(draft.random_below(items.len() as u64))].clone();
+    Ok((0..times).map(chosen).collect())
 }
 
 fn index(below_length: u64) -> usize {

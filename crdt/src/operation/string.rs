@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::footprint::Footprint;
 use crate::kind::{COUNTED_KINDS, Shown};
 use crate::operation::draft::Draft;
-use crate::operation::number::{increment, increment_float, siblings_of, value_of};
+use crate::operation::number::{NumberIn, increment, increment_float, siblings_of, value_of};
 use crate::operation::{OpError, Reply};
 use crate::payload::Payload;
 
@@ -130,7 +130,7 @@ impl StringOperation {
             StringOperation::Get => Ok(Reply::value(value())),
             StringOperation::GetRange { start, end } => {
                 let value = value().unwrap_or_default();
-                Ok(Reply::Value(value.slice(clamp(value.len(), *start, *end))))
+                Ok(Reply::Value(value.slice(byte_range(value.len(), *start, *end))))
             }
             StringOperation::Length => Ok(Reply::count(value().map_or(0, |value| value.len()))),
             StringOperation::GetDelete => {
@@ -149,7 +149,7 @@ impl StringOperation {
             }
             StringOperation::Append(tail) => {
                 let mut whole = value().map_or_else(Vec::new, Vec::from);
-                draft.limits().value(whole.len().saturating_add(tail.len()))?;
+                grown(draft, whole.len().saturating_add(tail.len()))?;
                 whole.extend_from_slice(tail);
                 let length = Reply::count(whole.len());
                 draft.assign(register, |time| Payload::Value(time, whole.into()))?;
@@ -163,7 +163,7 @@ impl StringOperation {
                     return Ok(Reply::count(whole.len()));
                 }
                 let end = offset.saturating_add(part.len());
-                draft.limits().value(whole.len().max(end))?;
+                grown(draft, whole.len().max(end))?;
                 whole.resize(whole.len().max(end), 0);
                 whole[offset..end].copy_from_slice(part);
                 let length = Reply::count(whole.len());
@@ -171,10 +171,10 @@ impl StringOperation {
                 Ok(length)
             }
             StringOperation::IncrementBy(by) => {
-                increment(draft, register, *by, OpError::NotInteger).map(Reply::Integer)
+                increment(draft, register, *by, NumberIn::String).map(Reply::Integer)
             }
             StringOperation::IncrementByFloat(by) => {
-                increment_float(draft, register, by, OpError::NotFloat).map(Reply::Value)
+                increment_float(draft, register, by, NumberIn::String).map(Reply::Value)
             }
             StringOperation::GetSiblings => {
                 let cell = draft.cell(&register);
@@ -275,6 +275,21 @@ pub(super) fn set_expiry<C: Cells>(
         Expire::Never => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, None)),
         Expire::At(at) => draft.put(Address::EXPIRY, |time| Payload::Deadline(time, Some(at))),
     }
+}
+
+/// Checks the length that a write to a part of a value leaves it with.
+fn grown<C: Cells>(draft: &Draft<'_, '_, C>, length: usize) -> Result<(), OpError> {
+    draft.limits().value(length).map_err(|_too_large| OpError::TooLong)
+}
+
+/// What `GETRANGE` takes an index pair for. Unlike an index into a list, an end before the first byte
+/// means the first byte, but for a pair that is in the wrong order as it stands.
+fn byte_range(length: usize, start: i64, end: i64) -> std::ops::Range<usize> {
+    if start < 0 && end < 0 && start > end {
+        return 0..0;
+    }
+    let first = i64::try_from(length).map_or(i64::MIN, |length| -length);
+    clamp(length, start, end.max(first))
 }
 
 /// Redis's inclusive, possibly negative index pair as a range within `length`.

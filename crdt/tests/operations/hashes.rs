@@ -184,11 +184,13 @@ fn hincrbyfloat_answers_as_redis_prints() {
 #[test]
 fn hincrbyfloat_of_what_is_no_number_is_refused() {
     let mut client = Client::new();
-    client.run(hset(&[("f", "abc"), ("n", "1")])).unwrap();
+    client.run(hset(&[("f", "abc"), ("n", "1"), ("i", "inf")])).unwrap();
     assert_eq!(text(client.run(increment_float("f", "1"))), "ERR hash value is not a float");
     assert_eq!(text(client.run(increment_float("n", "abc"))), "ERR value is not a valid float");
+    assert_eq!(text(client.run(increment_float("n", "nan"))), "ERR value is not a valid float");
+    assert_eq!(text(client.run(increment_float("n", "inf"))), "ERR value is NaN or Infinity");
     let message = "ERR increment would produce NaN or Infinity";
-    assert_eq!(text(client.run(increment_float("n", "inf"))), message);
+    assert_eq!(text(client.run(increment_float("i", "1"))), message);
 }
 
 #[test]

@@ -141,6 +141,20 @@ fn a_write_to_an_expired_key_removes_what_is_left_first() {
 }
 
 #[test]
+fn a_write_to_an_expired_key_observes_it() {
+    let mut client = Client::new();
+    client.run(sadd(&["a"])).unwrap();
+    client.run(expire_at(client.now + 50)).unwrap();
+    let [add, read] = [sadd(&["b"]), SetVerb::Members].map(Command::operation);
+    let observes = |operation: &Operation, now| {
+        operation.observes_over(coterie_crdt::Cells::root(&client.state), now)
+    };
+    assert!(!observes(&add, client.now) && observes(&add, client.now + 50));
+    assert!(observes(&read, client.now));
+    assert!(!add.observes_over(None, client.now));
+}
+
+#[test]
 fn an_expired_key_cannot_be_brought_back() {
     let mut client = Client::new();
     client.run(set("a")).unwrap();

@@ -139,6 +139,16 @@ fn srandmember_with_a_negative_count_may_repeat() {
 }
 
 #[test]
+fn more_repeated_members_than_fit_a_reply_are_refused() {
+    let mut client = three();
+    client.limits = Limits { random_max: 4, ..Limits::default() };
+    assert_eq!(found(client.run(SetVerb::RandomRepeated(4))).len(), 4);
+    let refused = Err(OpError::TooManyRandom { count: u64::MAX, count_max: 4 });
+    assert_eq!(client.run(SetVerb::RandomRepeated(u64::MAX)), refused);
+    assert_eq!(Client::new().run(SetVerb::RandomRepeated(u64::MAX)), values(&[]));
+}
+
+#[test]
 fn sscan_pages_through_every_member_once() {
     let mut client = three();
     let scan = |after: Option<&str>| SetVerb::Scan { after: after.map(bytes), count: 2 };

@@ -174,7 +174,9 @@ fn getrange_takes_inclusive_and_negative_indexes() {
         (5, 3, ""),
         (100, 200, ""),
         (-100, 3, "This"),
-        (0, -100, ""),
+        (0, -100, "T"),
+        (-100, -50, "T"),
+        (-50, -100, ""),
         (-1, -3, ""),
         (i64::MIN, i64::MAX, "This is a string"),
     ];
@@ -244,11 +246,12 @@ fn values_over_the_limit_are_refused() {
     client.run(set("1234")).unwrap();
     let too_large = "ERR value of 5 bytes exceeds the limit of 4";
     assert_eq!(text(client.run(set("12345"))), too_large);
-    assert_eq!(text(client.run(StringOperation::Append(bytes("5")))), too_large);
+    let too_long = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
+    assert_eq!(text(client.run(StringOperation::Append(bytes("5")))), too_long);
     let operation = StringOperation::SetRange { offset: 4, value: bytes("x") };
-    assert_eq!(text(client.run(operation)), too_large);
+    assert_eq!(text(client.run(operation)), too_long);
     let operation = StringOperation::SetRange { offset: i64::MAX, value: bytes("x") };
-    assert!(text(client.run(operation)).ends_with("exceeds the limit of 4"));
+    assert_eq!(text(client.run(operation)), too_long);
     assert_eq!(client.run(get()), value("1234"));
 }
 
@@ -321,10 +324,12 @@ fn incrbyfloat_then_incr_works_on_a_whole_sum_only() {
 #[test]
 fn incrbyfloat_of_what_is_no_number_is_refused() {
     let mut client = Client::new();
-    client.run(set("abc")).unwrap();
-    assert_eq!(text(client.run(increment_float("1"))), "ERR value is not a valid float");
-    client.run(set("1")).unwrap();
-    assert_eq!(text(client.run(increment_float("abc"))), "ERR value is not a valid float");
+    for number in ["abc", "nan", "1 "] {
+        client.run(set(number)).unwrap();
+        assert_eq!(text(client.run(increment_float("1"))), "ERR value is not a valid float");
+        client.run(set("1")).unwrap();
+        assert_eq!(text(client.run(increment_float(number))), "ERR value is not a valid float");
+    }
 }
 
 #[test]
@@ -332,6 +337,9 @@ fn incrbyfloat_to_infinity_is_refused() {
     let message = "ERR increment would produce NaN or Infinity";
     let mut client = Client::new();
     assert_eq!(text(client.run(increment_float("inf"))), message);
+    client.run(set("inf")).unwrap();
+    assert_eq!(text(client.run(increment_float("1"))), message);
+    client.run(set("0")).unwrap();
     client.run(increment_float("1.7e21")).unwrap();
     assert_eq!(text(client.run(increment_float("1.7e21"))), message);
 }

@@ -213,7 +213,7 @@ impl SortedSetOperation {
             }
             SortedSetOperation::RandomRepeated(count) => {
                 let all = by_name(draft, &None, usize::MAX);
-                Ok(Reply::Scored(choose_repeated(&all, *count, draft)))
+                choose_repeated(&all, *count, draft).map(Reply::Scored)
             }
             SortedSetOperation::Scan { after, count } => {
                 Ok(Reply::Scored(by_name(draft, after, *count)))
