@@ -66,6 +66,11 @@ impl Kind {
         matches!(self, Kind::Register | Kind::Expiry)
     }
 
+    /// Whether it has one cell, at the empty path.
+    pub fn is_single(self) -> bool {
+        self.lives_in_root() || matches!(self, Kind::EnableFlag | Kind::DisableFlag)
+    }
+
     /// How tallies of its cells are read.
     pub fn unit(self) -> Unit {
         if self == Kind::Scored { Unit::Float } else { Unit::Decimal }
@@ -79,7 +84,7 @@ impl Kind {
     /// Whether its cells may hold `payload`.
     pub fn admits(self, payload: &Payload) -> bool {
         match payload {
-            Payload::Present => !matches!(self, Kind::Element | Kind::Sketch | Kind::Expiry),
+            Payload::Present => !matches!(self, Kind::Element | Kind::Expiry),
             Payload::Removed => matches!(self, Kind::GuardedMember | Kind::DisableFlag),
             Payload::Value(..) => {
                 matches!(self, Kind::Register | Kind::Field | Kind::Nested | Kind::Element)

@@ -69,7 +69,7 @@ impl Partial {
     }
 
     /// From parts that may come from elsewhere: `None` unless every live dot is in the context, every
-    /// cell lives outside the root, and nothing is pending.
+    /// cell lives outside the root, no range ends before it starts, and nothing is pending.
     pub fn from_parts(
         root: Root,
         cells: BTreeMap<Address, Cell>,
@@ -83,6 +83,7 @@ impl Partial {
         let sound = cells.iter().chain(tallies.iter().flatten()).all(outside)
             && cells.values().chain([&root.register, &root.expiry]).all(seen)
             && tallies.iter().flatten().all(bare)
+            && ranges.iter().all(|range| range.to.as_ref().is_none_or(|to| range.from <= *to))
             && root.pending.is_none();
         sound.then_some(Partial { root, cells, ranges, tallies, exact })
     }

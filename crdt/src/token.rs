@@ -10,6 +10,8 @@ const VERSION: u8 = 1;
 const CHECKSUM_BYTES: usize = 8;
 const ACTORS_MAX: usize = 256;
 const CLOUD_DOTS_MAX: usize = 4_096;
+/// No token within the limits is longer: an actor and a varint for each dot, and 64 bytes for the rest.
+const BYTES_MAX: usize = (ACTORS_MAX + CLOUD_DOTS_MAX) * 18 + 64;
 
 /// What a client has seen of one key in one purge epoch. Opaque to it.
 ///
@@ -61,6 +63,9 @@ impl ContextToken {
     /// # Errors
     /// [`TokenError`]
     pub fn open(bytes: &[u8], key: &[u8], epoch: u64) -> Result<Context, TokenError> {
+        if bytes.len() > BYTES_MAX {
+            return Err(TokenError::TooLarge);
+        }
         let body = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(TokenError::Damaged(None))?;
         let (body, checksum) = bytes.split_at(body);
         if xxh3_64(body).to_le_bytes() != checksum {
@@ -123,6 +128,9 @@ mod tests {
     #[test]
     fn a_token_with_too_many_actors_is_refused() {
         let context: Context = (0..300).map(|actor| Dot::new(Actor(actor), 1)).collect();
+        let bytes = ContextToken::new(b"k", 0, context).encode();
+        assert_eq!(ContextToken::open(&bytes, b"k", 0), Err(TokenError::TooLarge));
+        let context: Context = (1..=10_000).map(|n| Dot::new(Actor(1), 2 * n)).collect();
         let bytes = ContextToken::new(b"k", 0, context).encode();
         assert_eq!(ContextToken::open(&bytes, b"k", 0), Err(TokenError::TooLarge));
     }

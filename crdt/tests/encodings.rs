@@ -9,12 +9,12 @@ use coterie_crdt::encoding::{
     encode_root,
 };
 use coterie_crdt::operation::{
-    Contents, Expire, Item, KeyOperation, Operation, Reply, SetCondition, SetOperation, SetVerb,
-    StringOperation,
+    Contents, Expire, HyperLogLogOperation, Item, KeyOperation, Operation, Reply, SetCondition,
+    SetKind, SetOperation, SetVerb, StringOperation,
 };
 use coterie_crdt::{
-    Actor, Actors, Address, Cell, Cells, Clock, Context, ContextToken, Delta, Dot, Footprint, Kind,
-    Mint, Partial, PendingDelete, Root, State,
+    Actor, Actors, Address, AddressRange, Cell, Cells, Clock, Context, ContextToken, Delta, Dot,
+    Footprint, Kind, Mint, Partial, PendingDelete, Root, State,
 };
 use proptest::prelude::*;
 
@@ -121,6 +121,63 @@ fn a_set_with_a_pending_delete_is_written_as_documented() {
              00"
         )
     );
+}
+
+#[test]
+fn a_hyperloglog_that_has_seen_nothing_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    let (_, delta) = replica.run(&Operation::HyperLogLog(HyperLogLogOperation::Add(Vec::new())));
+    let bytes = encode_delta(&delta);
+    assert_eq!(
+        hex(&bytes),
+        "010001aa000000000000000100\
+         01090001aa00000000000000010000"
+    );
+    assert_eq!(decode_delta(&bytes.into()), Ok(delta));
+    let (reply, _) = replica.run(&Operation::Key(KeyOperation::Contents));
+    let Reply::Contents(Some(contents)) = reply else { panic!("the key is there") };
+    let bytes = encode_contents(&contents);
+    assert_eq!(hex(&bytes), "010001090000");
+    assert_eq!(decode_contents(&bytes.into()), Ok(*contents));
+}
+
+#[test]
+fn counts_of_kinds_where_removal_wins_are_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    for verb in [SetVerb::Add(vec!["a".into()]), SetVerb::Remove(vec!["b".into(), "c".into()])] {
+        replica.run(&Operation::Set(SetOperation { kind: SetKind::RemoveWins, verb }));
+    }
+    let root = replica.state.root().expect("written");
+    let counts = "00000000 01 0000000000 02 00 00 03".replace(' ', "");
+    let bytes = encode_root(root);
+    assert_eq!(hex(&bytes[..27]), "010401aa000000000000000300".to_owned() + &counts);
+    assert_eq!(bytes.len(), 27 + 32, "then the two sums");
+    assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
+}
+
+#[test]
+fn a_partial_state_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&add(&["m"]));
+    let range = AddressRange { kind: Kind::Field, from: "a".into(), to: Some("b".into()) };
+    let member = Footprint::cell(Address::new(Kind::Member, "m"));
+    let footprint = member.and(Footprint::range(range)).and(Footprint::tallied());
+    let partial = Partial::extract(&replica.state, &footprint);
+    let root = hex(&encode_root(replica.state.root().expect("written")));
+    assert_eq!(
+        hex(&encode_partial(&partial)),
+        format!("0103{}010201610101620105016d01aa0000000000000001000000", &root[2..])
+    );
+}
+
+#[test]
+fn a_path_where_a_kind_has_one_cell_is_refused() {
+    for kind in [Kind::Register, Kind::Expiry, Kind::EnableFlag, Kind::DisableFlag] {
+        let cells = [(Address::new(kind, "path"), Cell::new())];
+        let delta = Delta::from_parts(Context::new(), None, cells).expect("sorted");
+        let refused = Err(DecodeError::NotCanonical("path of the only cell of a kind"));
+        assert_eq!(decode_delta(&encode_delta(&delta).into()), refused);
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ use crate::stamp::HybridTime;
 
 /// The version that rows and values are written in.
 const VERSION: u8 = 1;
+/// No count of cells comes near this.
+const COUNT_MAX: u64 = 1 << 62;
 /// No sequence comes near this: minting stops at 2^60.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
@@ -155,6 +157,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(crate) fn count(&mut self) -> Result<u64, DecodeError> {
+        let count = self.varint()?;
+        if count <= COUNT_MAX { Ok(count) } else { Err(DecodeError::NotCanonical("count")) }
+    }
+
     pub(crate) fn time(&mut self) -> Result<HybridTime, DecodeError> {
         Ok(HybridTime(self.u64()?))
     }
@@ -165,7 +172,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn address(&mut self) -> Result<Address, DecodeError> {
-        Ok(Address { kind: self.kind()?, path: self.bytes()? })
+        let (kind, path) = (self.kind()?, self.bytes()?);
+        if kind.is_single() && !path.is_empty() {
+            return Err(DecodeError::NotCanonical("path of the only cell of a kind"));
+        }
+        Ok(Address { kind, path })
     }
 
     /// A sorted list of cells with their addresses.

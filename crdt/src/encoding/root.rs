@@ -72,7 +72,7 @@ impl Reader<'_> {
             return Err(DecodeError::NotCanonical("dot outside the context"));
         }
         if flags & COUNTS != 0 {
-            root.counts = Counts::from_numbers(|| self.varint())?;
+            root.counts = Counts::from_numbers(|| self.count())?;
             root.dots_sum = self.u128()?;
             root.tallies_sum = self.u128()?;
             if root.dots_sum == 0 && root.tallies_sum == 0 && root.counts == Counts::default() {

@@ -25,7 +25,7 @@ pub struct Contents {
 /// What one cell reads as.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// It is there: a member, an enabled flag.
+    /// It is there: a member, an enabled flag, a HyperLogLog that has seen nothing.
     Present,
     /// A string, field or list element.
     Value(Bytes),
@@ -44,6 +44,7 @@ impl Item {
                 Kind::Member
                     | Kind::GuardedMember
                     | Kind::GrowOnlyMember
+                    | Kind::Sketch
                     | Kind::EnableFlag
                     | Kind::DisableFlag
             ),

@@ -1,6 +1,7 @@
 //! A client of one replica that holds one key.
 
 use bytes::Bytes;
+use coterie_crdt::encoding::{decode_delta, encode_delta};
 use coterie_crdt::operation::{
     FlagOperation, HashOperation, KeyOperation, Limits, MapOperation, OpError, Operation, Reply,
     SetOperation, SetVerb, SortedSetOperation, StringOperation, evaluate_all,
@@ -115,6 +116,7 @@ impl Client {
     }
 
     fn join(&mut self, delta: &Delta) {
+        assert_eq!(decode_delta(&encode_delta(delta).into()).as_ref(), Ok(delta), "can be sent");
         self.state.join_delta(delta);
         self.random += 1;
         self.clock.tick(self.now);

@@ -1,6 +1,7 @@
 //! Replicas of one key that clients write to, and that exchange what they have.
 
 use bytes::Bytes;
+use coterie_crdt::encoding::{decode_delta, encode_delta};
 use coterie_crdt::operation::{OpError, Operation, Reply};
 use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Delta, Mint, State};
 
@@ -41,6 +42,8 @@ impl Replica {
         let evaluated = self.evaluate(operation, &state);
         self.state = state;
         if let Ok((_, delta)) = &evaluated {
+            let decoded = decode_delta(&encode_delta(delta).into());
+            assert_eq!(decoded.as_ref(), Ok(delta), "can be sent");
             self.state.join_delta(delta);
         }
         evaluated
