@@ -394,3 +394,24 @@ impl Members {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Generation, Incarnation};
+
+    #[test]
+    fn refutations_count_until_five_minutes_have_passed_without_one() {
+        let evidence =
+            Evidence { generation: Generation(1), incarnation: Incarnation(0), rank: Rank::Alive };
+        let mut member = Member::new(NodeId(1), evidence, None);
+        let at = Duration::from_secs;
+        assert_eq!(member.recent_refutations(at(0)), 0);
+        for seconds in [0, 100, 399] {
+            member.count_refutation(at(seconds));
+        }
+        assert_eq!([400, 698, 699].map(|s| member.recent_refutations(at(s))), [3, 3, 0]);
+        member.count_refutation(at(800));
+        assert_eq!(member.recent_refutations(at(800)), 1);
+    }
+}
