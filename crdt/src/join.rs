@@ -121,11 +121,7 @@ pub fn adopt_context(cells: &impl Cells, context: &Context) -> Changes {
 /// Goes on with a pending delete for at most `rows_max` rows; done when the root has none pending.
 ///
 /// Changes what is stored, not what a reader sees.
-///
-/// # Panics
-/// If `rows_max` is 0: the sweep would never end.
 pub fn sweep(cells: &impl Cells, rows_max: usize) -> Changes {
-    assert!(rows_max > 0, "a sweep goes on");
     let mut join = Join::new(cells);
     let Some(cursor) = join.root.pending.as_ref().map(|pending| pending.cursor.clone()) else {
         return join.finish();
@@ -155,7 +151,7 @@ pub fn sweep(cells: &impl Cells, rows_max: usize) -> Changes {
     if seen < rows_max {
         join.root.pending = None;
     } else if let Some(pending) = &mut join.root.pending {
-        pending.cursor = last;
+        pending.cursor = last.or(cursor);
     }
     join.finish()
 }
