@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::linearizable::Budget;
-use crate::{History, Judged, KeyHistory, Undecided, Verdict, Violation};
+use crate::{BucketId, History, Judged, KeyHistory, Name, Undecided, Verdict, Violation};
 use crate::{counters, linearizable, lost, quorums, sessions};
 
 /// The checkers.
@@ -46,8 +46,21 @@ pub struct Judgement {
     pub judged: BTreeMap<Check, Judged>,
     /// Promises broken.
     pub violations: Vec<(Check, Violation)>,
-    /// What could not be decided, by checker, with a description of the key.
-    pub undecided: Vec<(Check, Undecided)>,
+    /// What could not be decided.
+    pub undecided: Vec<Open>,
+}
+
+/// A question left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// Whose question.
+    pub check: Check,
+    /// The key's bucket.
+    pub bucket: BucketId,
+    /// The key.
+    pub key: Name,
+    /// Why it is open.
+    pub why: Undecided,
 }
 
 impl Judgement {
@@ -63,7 +76,10 @@ impl Judgement {
             match check.check(key, budget) {
                 Verdict::Kept(judged) => *self.judged.entry(check).or_default() += judged,
                 Verdict::Broken(violation) => self.violations.push((check, *violation)),
-                Verdict::Undecided(undecided) => self.undecided.push((check, undecided)),
+                Verdict::Undecided(why) => {
+                    let (bucket, key) = (key.bucket.bucket, key.key.clone());
+                    self.undecided.push(Open { check, bucket, key, why });
+                }
             }
         }
     }

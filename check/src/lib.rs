@@ -6,6 +6,10 @@
 //! states the property that it judges, what that costs, and what it does not see; [`judge`] runs them
 //! all. Nothing here knows how a store works, so whoever can write down a history can be judged: the
 //! simulator, processes under test, a load generator.
+//!
+//! Sets are add-wins and flags enable-wins; fields of maps can stand as elements. There are no lists,
+//! no scores and no expiry: a key that expires must not be recorded, as its end would look like a
+//! loss.
 
 pub mod counters;
 mod history;
@@ -24,7 +28,7 @@ mod claims;
 mod index;
 
 pub use history::{History, HistoryError, KeyHistory, Limits};
-pub use judge::{Check, Judgement, judge};
+pub use judge::{Check, Judgement, Open, judge};
 pub use name::{Name, NameError};
 pub use operation::{
     Action, Answer, Before, BucketId, Condition, Level, Operation, OperationId, Outcome, Part,

@@ -19,9 +19,10 @@
 //! O(n log n) for n operations where elements are unique; quadratic in the untold writes of one cell.
 //!
 //! # What it does not see
-//! A lost write to a register of which only the winner is visible, while the register holds anything; a
-//! lost removal by a client that was not told what it observed; counters, which have a checker of
-//! their own; strong registers, whose histories are judged for linearizability.
+//! An unknown operation of which half took place: dots are judged one by one. A lost write to a register
+//! of which only the winner is visible, while the register holds anything. A lost removal by a client
+//! that was not told what it observed. Counters, which have a checker of their own; strong registers,
+//! whose histories are judged for linearizability.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -150,6 +150,45 @@ impl Specification for Mergeable {
         State { elements, counter: 0, register: None, flag: false }
     }
 
+    fn starts(&self, calls: &[Timed<Call>]) -> Vec<State> {
+        let mut touched = BTreeSet::new();
+        // A value that no call knows stands for all others.
+        let mut values = BTreeSet::from([None, Some(usize::MAX >> 2)]);
+        for timed in calls {
+            match &timed.call {
+                Call::Add(element) | Call::Remove(element) => drop(touched.insert(*element)),
+                Call::Assign(value) => drop(values.insert(Some(*value))),
+                Call::Read { elements, rest, .. } => {
+                    let shown = elements.iter().flatten().enumerate();
+                    touched.extend(shown.flat_map(|(word, bits)| {
+                        (0..64)
+                            .filter(move |bit| bits >> bit & 1 == 1)
+                            .map(move |bit| 64 * word + bit)
+                    }));
+                    values.extend(rest.register.iter().flatten().copied().map(Some));
+                    if rest.counter.is_some() {
+                        return Vec::new();
+                    }
+                }
+                Call::Increment(_) | Call::Raise(_) | Call::ReadPhantom => {}
+            }
+        }
+        if touched.len() > 4 || values.len() > 64 {
+            return Vec::new();
+        }
+        let mut starts = vec![self.initial()];
+        for element in touched {
+            let mut with = starts.clone();
+            with.iter_mut().for_each(|state| set(&mut state.elements, element, true));
+            starts.extend(with);
+        }
+        let flags =
+            starts.into_iter().flat_map(|s| [false, true].map(|flag| State { flag, ..s.clone() }));
+        flags
+            .flat_map(|s| values.iter().map(move |&register| State { register, ..s.clone() }))
+            .collect()
+    }
+
     fn step(&self, state: &State, call: &Call) -> Option<State> {
         if let Call::Read { elements, rest, left_out } = call {
             return shows(state, elements.as_deref(), rest, left_out).then(|| state.clone());

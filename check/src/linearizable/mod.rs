@@ -30,12 +30,13 @@ use search::{Found, search};
 /// How much a search may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// States visited, about 100 bytes each; past that a key is undecided.
+    /// States visited, each of a few hundred bytes at most where 1,600 operations have 64 elements;
+    /// past that a key is undecided. Shrinking a violation may visit as many again.
     pub states_max: u64,
 }
 
 impl Default for Budget {
-    /// A million states: a second or two, and some 100 MB.
+    /// A million states: some seconds, and some hundred megabytes.
     fn default() -> Self {
         Budget { states_max: 1_000_000 }
     }
@@ -75,6 +76,10 @@ trait Specification {
 
     fn initial(&self) -> Self::State;
 
+    /// Every state in which the object may be when the calls begin, as far as the calls can tell; empty
+    /// if those are too many. For calls whose beginning is cut off.
+    fn starts(&self, calls: &[Timed<Self::Call>]) -> Vec<Self::State>;
+
     /// The state after the call, or none if it answers otherwise in this state.
     fn step(&self, state: &Self::State, call: &Self::Call) -> Option<Self::State>;
 
@@ -112,12 +117,12 @@ fn searched<S: Specification>(
     budget: Budget,
 ) -> Verdict {
     let operations = calls.iter().filter(|call| call.returned.is_some()).count() as u64;
-    match search(specification, &calls, budget.states_max) {
+    match search(specification, &calls, specification.initial(), budget.states_max) {
         Found::Order { states } => {
             Verdict::Kept(Judged { operations, claims: operations, excused: 0, states })
         }
         Found::GaveUp { states } => Verdict::Undecided(Undecided::Budget { states }),
-        Found::NoOrder => {
+        Found::NoOrder { .. } => {
             let least = shrink::shrink(specification, calls, budget.states_max);
             let evidence = least.iter().map(|call| call.at);
             Verdict::Broken(Violation::new(key, Fault::NotLinearizable, evidence, []))

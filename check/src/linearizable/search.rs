@@ -22,7 +22,10 @@ pub(super) enum Found {
         states: u64,
     },
     /// That there is none.
-    NoOrder,
+    NoOrder {
+        /// States visited.
+        states: u64,
+    },
     /// Nothing, within its budget.
     GaveUp {
         /// States visited.
@@ -30,18 +33,18 @@ pub(super) enum Found {
     },
 }
 
-/// Looks for an order of the calls in which each follows those that returned before it was invoked,
+/// Looks for an order of the calls, beginning in `state`, in which each follows those that returned before it was invoked,
 /// and the specification answers as they do. Calls that did not return may be left out.
 pub(super) fn search<S: Specification>(
     specification: &S,
     calls: &[Timed<S::Call>],
+    state: S::State,
     states_max: u64,
 ) -> Found {
     // Calls that returned come first, by invocation, so that those taken are nearly a prefix.
     let mut sorted: Vec<&Timed<S::Call>> = calls.iter().collect();
     sorted.sort_by_key(|call| (call.returned.is_none(), call.invoked, call.at));
     let returned = sorted.partition_point(|call| call.returned.is_some());
-    let state = specification.initial();
     let mut search = Search {
         specification,
         returned,
@@ -88,7 +91,7 @@ impl<S: Specification> Search<'_, S> {
                 // Something returns here that has not been taken: an earlier choice was wrong.
                 match self.undo() {
                     Some(after) => event = after,
-                    None => return Found::NoOrder,
+                    None => return Found::NoOrder { states: self.tried.count() },
                 }
                 continue;
             };

@@ -1,7 +1,8 @@
 //! The least of a history that no order explains.
 //!
 //! What is left out leaves a proof: the end of a history, where what was under way becomes unknown; all
-//! that concerns one element, as what remains is the history of the others; a read.
+//! that concerns one element, as what remains is the history of the others; a read; the beginning, up to a
+//! moment at which nothing was under way, if the rest is wrong whatever the object held then.
 
 use super::search::{Found, search};
 use super::{Specification, Timed};
@@ -10,13 +11,17 @@ use crate::Nanos;
 /// The most searches that shrinking makes.
 const SEARCHES_MAX: u32 = 300;
 
-/// A part of `calls`, which no order explains, that no order explains either.
+/// The most beginnings that are tried to be cut off.
+const CUTS_MAX: usize = 100;
+
+/// A part of `calls`, which no order explains, that no order explains either. All searches together
+/// visit at most about `states_max` states; where that is too little the part is larger.
 pub(super) fn shrink<S: Specification>(
     specification: &S,
     calls: Vec<Timed<S::Call>>,
     states_max: u64,
 ) -> Vec<Timed<S::Call>> {
-    let mut shrinking = Shrinking { specification, states_max, searches: 0, calls };
+    let mut shrinking = Shrinking { specification, states_left: states_max, searches: 0, calls };
     shrinking.cut_end();
     shrinking.leave_out(specification.parts(), |calls, left_out| {
         let part = |call: &Timed<S::Call>| {
@@ -31,12 +36,13 @@ pub(super) fn shrink<S: Specification>(
         let kept = |call: &&Timed<S::Call>| !left_out.clone().any(|read| reads[read] == call.at);
         calls.iter().filter(kept).cloned().collect()
     });
+    shrinking.cut_beginning();
     shrinking.calls
 }
 
 struct Shrinking<'a, S: Specification> {
     specification: &'a S,
-    states_max: u64,
+    states_left: u64,
     searches: u32,
     /// Explained by no order.
     calls: Vec<Timed<S::Call>>,
@@ -45,7 +51,17 @@ struct Shrinking<'a, S: Specification> {
 impl<S: Specification> Shrinking<'_, S> {
     fn is_wrong(&mut self, calls: &[Timed<S::Call>]) -> bool {
         self.searches += 1;
-        matches!(search(self.specification, calls, self.states_max), Found::NoOrder)
+        let start = self.specification.initial();
+        self.is_wrong_from(start, calls)
+    }
+
+    fn is_wrong_from(&mut self, start: S::State, calls: &[Timed<S::Call>]) -> bool {
+        let (wrong, states) = match search(self.specification, calls, start, self.states_left) {
+            Found::NoOrder { states } => (true, states),
+            Found::Order { states } | Found::GaveUp { states } => (false, states),
+        };
+        self.states_left = self.states_left.saturating_sub(states);
+        wrong
     }
 
     /// Cuts the history after the first return at which it is wrong.
@@ -64,6 +80,32 @@ impl<S: Specification> Shrinking<'_, S> {
         }
         if let Some(&end) = ends.get(wrong) {
             self.calls = self.until(end);
+        }
+    }
+
+    /// Cuts the history before the last moment at which nothing was under way and from which on it is
+    /// wrong, whatever the object held then.
+    fn cut_beginning(&mut self) {
+        let mut calls = self.calls.clone();
+        calls.sort_by_key(|call| (call.invoked, call.at));
+        let mut quiet = Vec::new();
+        let mut busy_until = None;
+        for call in calls.iter().filter(|call| call.returned.is_some()) {
+            if busy_until.is_some_and(|until| until < call.invoked) {
+                quiet.push(call.invoked);
+            }
+            busy_until = busy_until.max(call.returned);
+        }
+        for from in quiet.into_iter().rev().take(CUTS_MAX) {
+            // What is unknown may take effect after the cut.
+            let after = calls.iter().filter(|c| c.returned.is_none() || c.invoked >= from);
+            let after: Vec<Timed<S::Call>> = after.cloned().collect();
+            let starts = self.specification.starts(&after);
+            let any = !starts.is_empty();
+            if any && starts.into_iter().all(|start| self.is_wrong_from(start, &after)) {
+                self.calls = after;
+                return;
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! The sequential specification of a strong bucket's key: one value, or none.
 
+use std::collections::BTreeSet;
+
 use super::{Specification, Timed};
 use crate::{Action, Answer, Before, Condition, Name, Operation, Strong};
 
@@ -33,6 +35,30 @@ impl Specification for Register {
 
     fn initial(&self) -> Option<Name> {
         None
+    }
+
+    fn starts(&self, calls: &[Timed<Call>]) -> Vec<Option<Name>> {
+        // A value that no call knows stands for all others, as long as nobody counts.
+        let mut starts = BTreeSet::from([None, Some(Name::from("\0another"))]);
+        for timed in calls {
+            match &timed.call.action {
+                Strong::Increment { .. } => return Vec::new(),
+                Strong::Set { value, condition } => {
+                    starts.insert(Some(value.clone()));
+                    if let Condition::IfEqual(expected) = condition {
+                        starts.insert(Some(expected.clone()));
+                    }
+                }
+                Strong::Get | Strong::GetDelete | Strong::Delete => {}
+            }
+            if let Some(
+                Answer::Held(Some(value)) | Answer::Set { before: Before::Value(value), .. },
+            ) = &timed.call.answer
+            {
+                starts.insert(Some(value.clone()));
+            }
+        }
+        starts.into_iter().collect()
     }
 
     fn step(&self, state: &Option<Name>, call: &Call) -> Option<Option<Name>> {

@@ -94,7 +94,8 @@ fn losses_agree_with_every_choice() {
         });
         let verdict = script.judge(Check::Lost);
         let kept = matches!(verdict, Verdict::Kept(_));
-        // Cells are judged one by one, and so are the drops of one unknown operation.
+        // Dots are judged one by one: that an unknown operation dropped one of those that it observed
+        // and not the other is not seen.
         if kept && !expected {
             let unknown = operations.iter().filter(|o| !o.is_done()).count();
             assert!(unknown > 0, "seed {seed}: {states:?} {operations:#?}");
