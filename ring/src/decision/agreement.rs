@@ -69,7 +69,7 @@ pub enum Event {
         /// The newest set.
         version: SetVersion,
     },
-    /// An operator commits to what is planned.
+    /// An operator commits to what is planned, which is what is asked for here and now.
     Commit,
     /// An operator declares the voters' majority lost for good. What is asked for, which should have
     /// those nodes removed, is decided by this node alone, in a new epoch.
@@ -110,13 +110,16 @@ pub struct Agreement {
     tip: Tip,
     /// The register of what follows the last decision.
     acceptor: Acceptor<NodeId, Value>,
+    /// Whether its vote was lost.
+    abstains: bool,
     /// The value voted for last, so that a repeated accept is not planned again.
     checked: Option<Value>,
     proposer: Option<Proposer<NodeId, Value, ProposeOnce<Value>>>,
     intent: Intent,
     joining_since: BTreeMap<NodeId, Duration>,
     done: BTreeSet<(Partition, u8)>,
-    committed: bool,
+    /// What an operator committed to and is not decided yet.
+    committed: Option<Intent>,
     /// Whether what is asked for was found impossible: it is not planned again until something changes.
     stuck: bool,
     propose_at: Option<Duration>,
@@ -129,7 +132,9 @@ impl Agreement {
     /// [`Effect::PersistVote`], if anything.
     ///
     /// # Errors
-    /// If the stored vote is damaged: this node must not vote again before it learned a later decision.
+    /// If the stored vote is damaged, or follows a decision that is not in `chain`: this node may have
+    /// voted and must not contradict itself, so it is made without the vote and then
+    /// [abstains](Agreement::abstaining).
     pub fn new(
         me: NodeId,
         settings: Settings,
@@ -142,6 +147,9 @@ impl Agreement {
             None => Acceptor::default(),
             Some(bytes) => {
                 let Vote { parent, acceptor } = Vote::decode(bytes)?;
+                if parent.version > tip.version {
+                    return Err(Malformed::OutOfBounds { what: "parent of the vote" });
+                }
                 if parent == tip { acceptor } else { Acceptor::default() }
             }
         };
@@ -154,15 +162,25 @@ impl Agreement {
             chain,
             tip,
             acceptor,
+            abstains: false,
             checked: None,
             proposer: None,
             intent,
             joining_since: BTreeMap::new(),
             done: BTreeSet::new(),
-            committed: false,
+            committed: None,
             stuck: false,
             propose_at: None,
         })
+    }
+
+    /// The same node, which has lost what it voted for last: it votes no more until it has learned the
+    /// decision that the vote was about.
+    ///
+    /// A node that lost later decisions as well (restored from a backup) comes back under another id.
+    #[must_use]
+    pub fn abstaining(self) -> Self {
+        Self { abstains: true, ..self }
     }
 
     /// The decisions it knows.
@@ -213,7 +231,7 @@ impl Agreement {
             Event::MoveDone { partition, replicas, version } => {
                 self.move_done(partition, replicas, version);
             }
-            Event::Commit => (self.committed, self.stuck) = (true, false),
+            Event::Commit => self.commit(now, effects),
             Event::Force => self.force(now, effects),
             Event::Tick => self.tick(now, effects),
         }
@@ -225,6 +243,7 @@ impl Agreement {
             Ok(changed) => self.stuck &= !changed,
             Err(error) => effects.push(refused(error)),
         }
+        self.intent.keep_fixed(self.chain.last().layout().snapshot());
     }
 
     fn message(
@@ -256,6 +275,10 @@ impl Agreement {
 
     /// Asks who is further, and tells who is not as far.
     fn heard(&self, from: NodeId, tip: Tip, effects: &mut Vec<Effect>) {
+        if tip.version == self.tip.version && tip.hash != self.tip.hash {
+            let number = tip.version.number;
+            effects.push(Effect::Forked(ChainError::Forked { number }));
+        }
         if tip.version > self.tip.version {
             effects.push(Effect::Send { to: from, message: Message::Fetch { known: self.tip } });
         } else if tip.version < self.tip.version {
@@ -273,7 +296,7 @@ impl Agreement {
     fn vote(&mut self, from: NodeId, request: Request<NodeId, Value>, effects: &mut Vec<Effect>) {
         let layout = self.chain.last().layout();
         let votes = layout.voters().contains(&self.me);
-        if !votes || layout.member_index(from).is_none() {
+        if !votes || self.abstains || layout.member_index(from).is_none() {
             return;
         }
         if let Request::Accept { value, .. } = &request
@@ -305,12 +328,13 @@ impl Agreement {
             Ok(Learned::Known) => {}
             Ok(learned) => {
                 self.tip = self.chain.tip();
-                self.acceptor = Acceptor::default();
+                (self.acceptor, self.abstains) = (Acceptor::default(), false);
                 (self.checked, self.proposer, self.propose_at) = (None, None, None);
-                (self.committed, self.stuck) = (false, false);
+                self.stuck = false;
                 self.done.clear();
                 effects.push(Effect::Decided(learned));
                 self.merge(&snapshot, effects);
+                self.committed.take_if(|committed| snapshot.includes(committed));
             }
             Err(error) => effects.push(Effect::Forked(error)),
         }
@@ -323,6 +347,18 @@ impl Agreement {
         if current {
             self.done.insert((partition, replicas));
             self.stuck = false;
+        }
+    }
+
+    /// What is asked for later needs a commit of its own.
+    fn commit(&mut self, now: Duration, effects: &mut Vec<Effect>) {
+        match self.wanted(now, TakeInNow::All) {
+            Ok(wanted) => {
+                let decided = self.chain.last().layout().snapshot();
+                self.committed = (!decided.includes(&wanted)).then_some(wanted);
+                self.stuck = false;
+            }
+            Err(error) => effects.push(refused(error)),
         }
     }
 
@@ -349,13 +385,13 @@ impl Agreement {
         let decision = match self.successor(now, last.layout().epoch(), TakeInNow::Due) {
             Ok(decision) => decision,
             Err(error) => {
-                (self.committed, self.stuck) = (false, true);
+                (self.committed, self.stuck) = (None, true);
                 effects.push(Effect::Refused(error));
                 return;
             }
         };
         if !is_worth_it(last, &decision) {
-            (self.committed, self.stuck) = (false, true);
+            (self.committed, self.stuck) = (None, true);
             return;
         }
         self.proposals += 1;
@@ -419,18 +455,17 @@ impl Agreement {
 
     /// What is asked for, with those joining nodes active that are to be taken in now.
     fn wanted(&self, now: Duration, take_in: TakeInNow) -> Result<Intent, EditError> {
-        if let (TakeInNow::Due, TakeIn::Staged, false) =
-            (take_in, self.settings.take_in, self.committed)
-        {
-            return Ok(self.chain.last().layout().snapshot().clone());
+        if let (TakeInNow::Due, TakeIn::Staged) = (take_in, self.settings.take_in) {
+            let decided = || self.chain.last().layout().snapshot().clone();
+            return Ok(self.committed.clone().unwrap_or_else(decided));
         }
         let mut wanted = self.intent.clone();
         for (id, node) in self.intent.nodes() {
             let due = match (take_in, self.settings.take_in) {
-                (TakeInNow::All, _) | (TakeInNow::Due, TakeIn::Staged) => true,
                 (TakeInNow::Due, TakeIn::Automatic { settle }) => {
                     self.joining_since.get(&id).is_some_and(|since| *since + settle <= now)
                 }
+                (TakeInNow::All, _) | (TakeInNow::Due, TakeIn::Staged) => true,
             };
             if node.state == NodeState::Joining && due {
                 wanted.set_node(id, NodeIntent { state: NodeState::Active, ..node.clone() })?;
@@ -466,9 +501,7 @@ impl Agreement {
     fn asked_from(&self, now: Duration) -> Option<Duration> {
         let edited = !self.chain.last().layout().snapshot().includes(&self.intent);
         match self.settings.take_in {
-            TakeIn::Staged => {
-                (self.committed && (edited || !self.joining_since.is_empty())).then_some(now)
-            }
+            TakeIn::Staged => self.committed.is_some().then_some(now),
             // Other edits wait with those who join.
             TakeIn::Automatic { settle } => {
                 let settled = self.joining_since.values().map(|since| (*since + settle).max(now));

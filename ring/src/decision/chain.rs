@@ -5,6 +5,7 @@ use super::moving::Decision;
 use crate::intent::REPLICAS_MAX;
 use crate::moves::OwnerSet;
 use crate::partition::Partition;
+use crate::register::{VALUE_BYTES_MAX, Wire};
 use std::collections::VecDeque;
 use thiserror::Error;
 
@@ -64,6 +65,9 @@ pub enum ChainError {
     /// used up.
     #[error("the decision is impossibly far ahead")]
     TooFar,
+    /// It has another number of partitions, which is fixed when a cluster is created.
+    #[error("the decision has another number of partitions")]
+    OtherPartitions,
 }
 
 impl Chain {
@@ -91,6 +95,9 @@ impl Chain {
     /// If it contradicts what is known to be chosen; nothing changes.
     pub fn learn(&mut self, decision: Decision) -> Result<Learned, ChainError> {
         let (new, known) = (&decision.layout, &self.last().layout);
+        if new.partitioner() != known.partitioner() {
+            return Err(ChainError::OtherPartitions);
+        }
         let ahead = new.version().saturating_sub(known.version());
         if ahead > VERSION_JUMP || new.epoch().saturating_sub(known.epoch()) > EPOCH_JUMP {
             return Err(ChainError::TooFar);
@@ -134,9 +141,8 @@ impl Chain {
         for partition in loser.layout.partitioner().partitions() {
             for replicas in 1..=loser.layout.snapshot().replicas().min(REPLICAS_MAX) {
                 let set = loser.newest(partition, replicas);
-                let known = partition.index() < winner.layout.partitioner().count()
-                    && winner.live_sets(partition, replicas).all().contains(&set);
-                if !known {
+                let live = winner.live_sets(partition, replicas);
+                if !live.all().iter().any(|other| other.consists_of(&set.members)) {
                     lost.push(LostSet { partition, replicas, set });
                 }
             }
@@ -145,8 +151,8 @@ impl Chain {
         Learned::Replaced(lost)
     }
 
-    /// What a node whose last decision is `known` lacks: the next ones, or the last one if those are not
-    /// kept; nothing if it is as far.
+    /// What a node whose last decision is `known` lacks: the next ones, as many as fit one message, or
+    /// the last one if those are not kept; nothing if it is as far.
     #[must_use]
     pub fn after(&self, known: Tip) -> Vec<Decision> {
         if known.version >= self.last().version() {
@@ -154,13 +160,17 @@ impl Chain {
         }
         let at = self.decisions.iter().position(|decision| tip(decision) == known);
         match at {
-            Some(at) => self
-                .decisions
-                .iter()
-                .skip(at + 1)
-                .take(DECISIONS_PER_MESSAGE_MAX)
-                .cloned()
-                .collect(),
+            Some(at) => {
+                let mut bytes = 0;
+                let next = self.decisions.iter().skip(at + 1).take(DECISIONS_PER_MESSAGE_MAX);
+                // Each is within the limit by itself: it was the value of a register.
+                let fits = |decision: &&Decision| {
+                    let first = bytes == 0;
+                    bytes += decision.encode().len();
+                    first || bytes <= VALUE_BYTES_MAX
+                };
+                next.take_while(fits).cloned().collect()
+            }
             None => vec![self.last().clone()],
         }
     }

@@ -117,6 +117,17 @@ impl Decision {
         LiveSets::new(older.chain([newest]), removed).expect("checked when the decision was made")
     }
 
+    /// Whether `node` is an owner in any live set.
+    ///
+    /// A draining node that is not, and has delivered the hints it keeps, has nothing left to hand over:
+    /// it asks to be [`NodeState::Removed`].
+    #[must_use]
+    pub fn is_owner(&self, node: NodeId) -> bool {
+        let index = self.layout.member_index(node);
+        index.is_some_and(|index| self.layout.parts().table.contains(&index))
+            || self.moving.values().flatten().any(|set| set.contains(node))
+    }
+
     /// What moves: partitions and replica counts.
     pub fn moving(&self) -> impl ExactSizeIterator<Item = (Partition, u8)> + '_ {
         self.moving.keys().copied()
@@ -150,10 +161,10 @@ pub(super) fn follow(
     version: SetVersion,
 ) -> Option<(SetVersion, Vec<OwnerSet>)> {
     let mut older = if done { Vec::new() } else { older.to_vec() };
-    let same = known.members.len() == members.len()
-        && members.iter().all(|member| known.contains(*member));
-    if same {
-        return Some((known.version, older));
+    if known.consists_of(members) {
+        // What the overruled side may have decided since is below the new epoch, too.
+        let renamed = version.epoch > known.version.epoch;
+        return Some((if renamed { version } else { known.version }, older));
     }
     older.push(known);
     (older.len() < LIVE_SETS_MAX).then_some((version, older))

@@ -1,7 +1,7 @@
 //! What may follow a decision: made from the intent, and checked by running the planner again.
 
 use super::moving::{Decision, DecisionError, follow};
-use crate::intent::Intent;
+use crate::intent::{Intent, NodeState};
 use crate::layout::{Layout, LayoutError, LayoutParts};
 use crate::moves::SetVersion;
 use crate::node::NodeId;
@@ -43,6 +43,19 @@ pub enum ProposalError {
         /// The partition.
         partition: Partition,
     },
+    /// The owners of an unfinished move's older set would all be removed, and what they have not
+    /// pushed yet with them. Only a forced epoch gives that up.
+    #[error("partition {partition} is still moving from owners that would all be removed")]
+    LastCopies {
+        /// The partition.
+        partition: Partition,
+    },
+    /// Only an operator raises the epoch, and voters are not asked then.
+    #[error("epoch {epoch} is not the parent's")]
+    Epoch {
+        /// The proposed epoch.
+        epoch: u32,
+    },
     /// No epoch follows.
     #[error("no epoch is left")]
     EpochsExhausted,
@@ -72,8 +85,11 @@ pub fn bootstrap(
 /// A partition whose moves are not `done` (for each replica count) keeps its row, unless an owner in it
 /// is no member any more: then its new row takes the place of the old one, and both move to it.
 ///
+/// An older set whose owners are all removed has nobody left who could push: a forced epoch forgets it.
+///
 /// # Errors
-/// If the planner finds no layout, or a partition would have too many live sets.
+/// If the planner finds no layout, a partition would have too many live sets, or the last copies of an
+/// unfinished move would go.
 pub fn successor(
     parent: &Decision,
     intent: &Intent,
@@ -90,9 +106,16 @@ pub fn successor(
         for replicas in 1..=counts {
             let members: Vec<NodeId> = layout.owners(partition, replicas).collect();
             let known = parent.newest(partition, replicas);
-            let older = parent.older(partition, replicas);
             let done = done(partition, replicas);
-            let (version, older) = follow(known, older, done, &members, version)
+            let mut older = parent.older(partition, replicas).to_vec();
+            if !done {
+                let sets = older.len();
+                older.retain(|set| set.members.iter().any(|owner| !is_removed(&layout, *owner)));
+                if older.len() < sets && epoch == parent.layout.epoch() {
+                    return Err(ProposalError::LastCopies { partition });
+                }
+            }
+            let (version, older) = follow(known, &older, done, &members, version)
                 .ok_or(ProposalError::TooManySets { partition })?;
             since.push(version);
             if !older.is_empty() {
@@ -101,6 +124,10 @@ pub fn successor(
         }
     }
     Ok(Decision::new(PLANNER, layout, since, moving)?)
+}
+
+fn is_removed(layout: &Layout, node: NodeId) -> bool {
+    layout.snapshot().node(node).is_some_and(|node| node.state == NodeState::Removed)
 }
 
 /// The planned layout, with the rows of unfinished partitions put back as they are.
@@ -141,6 +168,10 @@ pub fn verify(parent: &Decision, decision: &Decision) -> Result<(), ProposalErro
     if decision.planner != PLANNER {
         return Err(ProposalError::OtherPlanner { planner: decision.planner });
     }
+    let epoch = decision.layout.epoch();
+    if epoch != parent.layout.epoch() {
+        return Err(ProposalError::Epoch { epoch });
+    }
     if !decision.layout.snapshot().includes(parent.layout.snapshot()) {
         return Err(ProposalError::Forgets);
     }
@@ -150,6 +181,6 @@ pub fn verify(parent: &Decision, decision: &Decision) -> Result<(), ProposalErro
         !before.is_empty() && !after.starts_with(before)
     };
     let snapshot = decision.layout.snapshot();
-    let again = successor(parent, snapshot, decision.layout.epoch(), done)?;
+    let again = successor(parent, snapshot, epoch, done)?;
     if again == *decision { Ok(()) } else { Err(ProposalError::Different) }
 }

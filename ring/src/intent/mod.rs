@@ -221,6 +221,22 @@ impl Intent {
         Ok(changed)
     }
 
+    /// Gives buckets that are `decided` their replica count and kind back, where somebody who did not
+    /// know of them made one of the same name otherwise.
+    ///
+    /// With a revision above, so that everybody ends up with the same.
+    pub(crate) fn keep_fixed(&mut self, decided: &Self) {
+        for (name, known) in &decided.buckets {
+            let fixed = |policy: &BucketPolicy| (policy.replicas, policy.kind);
+            let Some(entry) = self.buckets.get_mut(name) else { continue };
+            if fixed(&entry.value) != fixed(&known.value) {
+                let BucketPolicy { replicas, kind, .. } = known.value;
+                entry.revision = entry.revision.saturating_add(1);
+                entry.value = BucketPolicy { replicas, kind, ..entry.value.clone() };
+            }
+        }
+    }
+
     /// Whether merging `other` would change nothing: everything it knows is known here.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {

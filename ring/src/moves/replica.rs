@@ -66,6 +66,9 @@ pub enum Event {
         /// What it said.
         status: Status,
     },
+    /// An operator gives up what fewer owners than so many acknowledged, so that moves go on without
+    /// the pushes of owners that are removed.
+    WriteQuorum(Quorum),
     /// This copy's root was equal to that of another owner.
     RootsEqual {
         /// The other owner.
@@ -263,6 +266,10 @@ impl Replica {
             Event::Layout(sets) => self.adopt(sets, effects),
             Event::Pushed { from, fenced } => self.received(from, fenced, effects),
             Event::Status { from, status } => self.hear(from, status),
+            Event::WriteQuorum(quorum) => {
+                self.write_quorum = quorum;
+                effects.push(Effect::Persist);
+            }
             Event::RootsEqual { with } => self.seen_equal(with),
             Event::Tick => {}
         }

@@ -37,6 +37,11 @@ impl OwnerSet {
     pub fn contains(&self, node: NodeId) -> bool {
         self.members.contains(&node)
     }
+
+    /// Whether `members` are the owners, in any order.
+    pub(crate) fn consists_of(&self, members: &[NodeId]) -> bool {
+        self.members.len() == members.len() && members.iter().all(|node| self.contains(*node))
+    }
 }
 
 /// The owner sets of a partition that have not ended, oldest first.

@@ -99,6 +99,7 @@ pub fn bootstrap(
 pub fn plan(parent: &Layout, intent: &Intent) -> Result<Plan, PlanError> {
     let mut snapshot = intent.clone();
     snapshot.merge(parent.snapshot())?;
+    snapshot.keep_fixed(parent.snapshot());
     build(Header::after(parent, parent.epoch()), Some(parent), snapshot)
 }
 

@@ -2,12 +2,13 @@
 
 use crate::cluster::{Cluster, SETTINGS, first, node_id, node_intent};
 use coterie_ring::decision::{
-    Chain, ChainError, DECISIONS_KEPT, Decision, Event, Learned, Message, ProposalError, Settings,
-    TakeIn, bootstrap, successor, verify,
+    Agreement, Chain, ChainError, DECISIONS_KEPT, Decision, Effect, Event, Learned, Message,
+    ProposalError, Settings, TakeIn, bootstrap, successor, verify,
 };
 use coterie_ring::register::{Ballot, Request, Wire};
 use coterie_ring::{
     BucketKind, BucketName, BucketPolicy, Intent, Level, NodeState, Partition, Partitioner,
+    PlacementPolicy, Spread,
 };
 use std::time::Duration;
 
@@ -70,6 +71,28 @@ fn a_staged_change_waits_for_a_commit() {
     cluster.settle(20_000).unwrap();
     let last = cluster.nodes[1].agreement.chain().last();
     assert_eq!(last.layout().parts().table, planned.layout().parts().table);
+
+    // A commit to nothing is no commit to what is asked for afterwards.
+    cluster.event(0, Event::Commit).unwrap();
+    cluster.edit(0, 0, node_intent(0, NodeState::Active, 9));
+    for _ in 0..1_000 {
+        cluster.settle(1).unwrap_or_default();
+    }
+    assert_eq!(cluster.decided.len(), 2);
+}
+
+#[test]
+fn a_commit_is_to_what_was_asked_for_then() {
+    let settings = Settings { take_in: TakeIn::Staged, ..SETTINGS };
+    let mut cluster = Cluster::new(5, 5, 3, settings);
+    cluster.edit(0, 3, node_intent(3, NodeState::Joining, 1));
+    cluster.event(0, Event::Commit).unwrap();
+    cluster.edit(0, 4, node_intent(4, NodeState::Joining, 1));
+    for _ in 0..3_000 {
+        cluster.settle(1).unwrap_or_default();
+    }
+    let last = cluster.nodes[1].agreement.chain().last().layout();
+    assert!(last.member_index(node_id(3)).is_some() && last.member_index(node_id(4)).is_none());
 }
 
 #[test]
@@ -187,6 +210,139 @@ fn another_clusters_decision_is_no_successor() {
     let other = bootstrap(8, Partitioner::new(8).unwrap(), &intent).unwrap();
     let foreign = successor(&other, &with_node(&other, 3, NodeState::Active), 0, nothing_done);
     assert_eq!(chain.learn(foreign.unwrap()), Err(ChainError::Forked { number: 2 }));
+}
+
+#[test]
+fn a_decision_with_other_partitions_or_another_epoch_is_refused() {
+    let parent = first(3);
+    let mut chain = Chain::new(parent.clone());
+    let intent = parent.layout().snapshot();
+    let other = bootstrap(7, Partitioner::new(16).unwrap(), intent).unwrap();
+    assert_eq!(chain.learn(other), Err(ChainError::OtherPartitions));
+
+    let forced = successor(&parent, intent, 1, nothing_done).unwrap();
+    assert_eq!(verify(&parent, &forced), Err(ProposalError::Epoch { epoch: 1 }));
+    let lower = successor(&forced, intent, 0, nothing_done);
+    assert!(lower.is_err() || verify(&forced, &lower.unwrap()).is_err());
+}
+
+/// What the overruled side may have decided meanwhile is fenced off, also where nothing changed.
+#[test]
+fn a_forced_epoch_names_every_set_anew() {
+    let parent = first(3);
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let second = successor(&parent, &joined, 0, nothing_done).unwrap();
+    let forced = successor(&second, second.layout().snapshot(), 1, nothing_done).unwrap();
+    for partition in forced.layout().partitioner().partitions() {
+        for replicas in 1..=3 {
+            let (was, is) =
+                (second.live_sets(partition, replicas), forced.live_sets(partition, replicas));
+            assert_eq!(is.tag(), forced.version());
+            assert_eq!(is.newest().members, was.newest().members);
+            assert_eq!(is.older(), was.older());
+        }
+    }
+}
+
+#[test]
+fn the_last_copies_of_an_unfinished_move_are_given_up_by_force_only() {
+    let single = |decision: &Decision, node, state| {
+        let mut intent = with_node(decision, node, state);
+        let placement = PlacementPolicy { replicas: 1, spread: Spread::Nodes };
+        intent.set_placement(placement).unwrap();
+        intent
+    };
+    let one = first(1);
+    let parent = successor(&one, &single(&one, 0, NodeState::Active), 0, all_done).unwrap();
+    let second =
+        successor(&parent, &single(&parent, 1, NodeState::Active), 0, nothing_done).unwrap();
+    let (partition, replicas) = second.moving().next().unwrap();
+    assert!(second.is_owner(node_id(0)) && !second.is_owner(node_id(2)));
+
+    let drained = single(&second, 0, NodeState::Draining);
+    let third = successor(&second, &drained, 0, nothing_done).unwrap();
+    let gone = single(&third, 0, NodeState::Removed);
+    let refused = successor(&third, &gone, 0, nothing_done);
+    assert!(matches!(refused, Err(ProposalError::LastCopies { .. } | ProposalError::Plan(_))));
+    assert!(successor(&third, &gone, 0, all_done).is_ok());
+    let forced = successor(&third, &gone, 1, nothing_done).unwrap();
+    assert!(!forced.live_sets(partition, replicas).is_moving());
+    assert!(!forced.is_owner(node_id(0)));
+}
+
+/// Both sides of a split make a bucket of one name; one of them is decided.
+#[test]
+fn a_decided_bucket_keeps_its_replicas_whatever_the_other_side_made() {
+    let bucket = |replicas, writes: &[Level]| {
+        let mut intent = first(3).layout().snapshot().clone();
+        for &write in writes {
+            let policy = BucketPolicy {
+                replicas,
+                kind: BucketKind::Strict,
+                read: Level::One,
+                write,
+                expiry_millis: None,
+            };
+            intent.set_bucket(BucketName::new("cache").unwrap(), policy).unwrap();
+        }
+        intent
+    };
+    let parent = bootstrap(7, Partitioner::new(8).unwrap(), &bucket(2, &[Level::One])).unwrap();
+    let other = bucket(1, &[Level::One, Level::Two, Level::All]);
+    let next = successor(&parent, &other, 0, nothing_done).unwrap();
+    let policy = next.layout().snapshot().bucket("cache").unwrap();
+    assert_eq!((policy.replicas, policy.write), (2, Level::All));
+    assert_eq!(verify(&parent, &next), Ok(()));
+}
+
+#[test]
+fn a_voter_that_lost_its_vote_abstains_until_the_next_decision() {
+    let parent = first(3);
+    let start = || Agreement::new(node_id(0), SETTINGS, 1, Chain::new(parent.clone()), None);
+    let ballot = Ballot { round: 1, proposer: node_id(1), session: 1 };
+    let prepare = |agreement: &Agreement| Event::Message {
+        from: node_id(1),
+        message: Message::Request { parent: agreement.tip(), request: Request::Prepare { ballot } },
+    };
+    let votes = |agreement: &mut Agreement| {
+        let mut effects = Vec::new();
+        agreement.handle(prepare(agreement), Duration::ZERO, &mut effects);
+        effects.iter().any(|effect| matches!(effect, Effect::Send { .. }))
+    };
+    assert!(votes(&mut start().unwrap()));
+    let mut forgetful = start().unwrap().abstaining();
+    assert!(!votes(&mut forgetful));
+    let joined = with_node(&parent, 3, NodeState::Active);
+    let next = successor(&parent, &joined, 0, nothing_done).unwrap();
+    let message = Message::Decisions(vec![next.clone()]);
+    let event = Event::Message { from: node_id(1), message };
+    forgetful.handle(event, Duration::ZERO, &mut Vec::new());
+    assert!(votes(&mut forgetful));
+
+    // Its vote is of a later decision than those it has left.
+    let later = forgetful.encode_vote();
+    let chain = Chain::new(parent.clone());
+    assert!(Agreement::new(node_id(0), SETTINGS, 1, chain, Some(&later)).is_err());
+}
+
+#[test]
+fn decisions_told_at_once_fit_a_message() {
+    let intent = first(3).layout().snapshot().clone();
+    let mut chain = Chain::new(bootstrap(7, Partitioner::new(65_536).unwrap(), &intent).unwrap());
+    let start = chain.tip();
+    for round in 0..6 {
+        let node = 3 + usize::from(round > 0);
+        let mut intent = with_node(chain.last(), node, NodeState::Active);
+        let weight = 1 + round;
+        intent.set_node(node_id(0), node_intent(0, NodeState::Active, weight)).unwrap();
+        let next = successor(chain.last(), &intent, 0, nothing_done).unwrap();
+        assert_eq!(chain.learn(next), Ok(Learned::Next));
+    }
+    let told = chain.after(start);
+    println!("{} decisions of {} bytes", told.len(), chain.last().encode().len());
+    assert!((1..6).contains(&told.len()));
+    let message = Message::Decisions(told);
+    assert_eq!(Message::decode(&message.encode()), Ok(message));
 }
 
 /// The larger side of a split goes on; the smaller is forced by an operator; then it heals.

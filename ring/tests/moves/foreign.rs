@@ -43,6 +43,7 @@ fn events() -> impl Strategy<Value = Event> {
             }
         ),
         node().prop_map(|with| Event::RootsEqual { with }),
+        any::<u8>().prop_map(|count| Event::WriteQuorum(Quorum::Count(count))),
         Just(Event::Tick),
     ]
 }

@@ -131,6 +131,9 @@ fn a_removed_pusher_is_excused_and_reported() {
     let mut new = replica(3, &sets);
     pushed(&mut new, 0, 2);
     assert!(!new.status().complete, "a majority write may be on the removed two only");
+    let mut effects = Vec::new();
+    new.handle(Event::WriteQuorum(Quorum::All), ZERO, &mut effects);
+    assert!(new.status().complete && effects.contains(&Effect::Persist));
 }
 
 #[test]
