@@ -28,8 +28,8 @@ impl Delta {
         Delta::default()
     }
 
-    /// From parts that may come from elsewhere: `None` unless the cells are sorted and their dots and
-    /// the whole-key context are in the context.
+    /// From parts that may come from elsewhere: `None` unless the cells are sorted, their dots and the
+    /// whole-key context are in the context, and no dot is both in a cell and deleted with the key.
     pub fn from_parts(
         context: Context,
         whole: Option<Context>,
@@ -38,7 +38,8 @@ impl Delta {
         let delta = Delta { context, whole, cells: cells.into_iter().collect() };
         let sorted = delta.cells.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let mut dots = delta.cells.iter().flat_map(|(_, cell)| cell.dots());
-        let exact = dots.all(|(dot, _)| delta.context.contains(*dot))
+        let deleted = |dot| delta.whole.as_ref().is_some_and(|whole| whole.contains(dot));
+        let exact = dots.all(|(dot, _)| delta.context.contains(*dot) && !deleted(*dot))
             && delta.whole.as_ref().is_none_or(|whole| delta.context.covers(whole));
         (sorted && exact).then_some(delta)
     }

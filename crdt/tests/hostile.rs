@@ -75,15 +75,23 @@ fn deadline() -> impl Strategy<Value = u64> {
 }
 
 fn payload(kind: Kind) -> impl Strategy<Value = Payload> {
-    prop_oneof![
-        Just(Payload::Present),
-        Just(Payload::Removed),
-        (time(), bytes()).prop_map(|(time, value)| Payload::Value(time, value)),
-        (time(), score()).prop_map(|(time, score)| Payload::Score(time, score)),
-        (1..=51u8).prop_map(Payload::Rank),
-        (time(), prop::option::of(deadline())).prop_map(|(time, at)| Payload::Deadline(time, at)),
-    ]
-    .prop_filter("of this kind", move |payload| kind.admits(payload))
+    let any = (time(), bytes(), score(), 1..=51u8, prop::option::of(deadline()));
+    (any, any_index()).prop_map(move |((time, value, score, rank, deadline), index)| {
+        let mut payloads = vec![
+            Payload::Present,
+            Payload::Removed,
+            Payload::Value(time, value),
+            Payload::Score(time, score),
+            Payload::Rank(rank),
+            Payload::Deadline(time, deadline),
+        ];
+        payloads.retain(|payload| kind.admits(payload));
+        index.get(&payloads).clone()
+    })
+}
+
+fn any_index() -> impl Strategy<Value = prop::sample::Index> {
+    any::<prop::sample::Index>()
 }
 
 fn amount(unit: Unit) -> impl Strategy<Value = u128> {
@@ -97,9 +105,12 @@ fn amount(unit: Unit) -> impl Strategy<Value = u128> {
 }
 
 fn tally(unit: Unit) -> impl Strategy<Value = Tally> {
-    (amount(unit), amount(unit), amount(unit), amount(unit))
-        .prop_map(|(p, n, p0, n0)| Tally { p: p.max(p0), n: n.max(n0), p0, n0 })
-        .prop_filter("not zero", |tally| !tally.is_zero())
+    (amount(unit), amount(unit), amount(unit), amount(unit)).prop_map(|(p, n, p0, n0)| Tally {
+        p: p.max(p0).max(1),
+        n: n.max(n0),
+        p0,
+        n0,
+    })
 }
 
 fn cell(kind: Kind) -> impl Strategy<Value = Cell> {
@@ -142,11 +153,16 @@ fn with_dots_of<'a>(mut context: Context, cells: impl IntoIterator<Item = &'a Ce
 
 fn delta() -> impl Strategy<Value = Delta> {
     let kinds = COUNTED_KINDS.into_iter().chain([Kind::Register, Kind::Expiry]).collect();
-    (context(), prop::option::of(context()), cells(kinds)).prop_map(|(context, whole, cells)| {
-        let mut context = with_dots_of(context, cells.values());
-        whole.iter().for_each(|whole| context.join(whole));
-        Delta::from_parts(context, whole, cells).expect("names its dots")
-    })
+    (context(), prop::option::of(context()), cells(kinds)).prop_map(
+        |(context, whole, mut cells)| {
+            if let Some(whole) = &whole {
+                cells.values_mut().for_each(|cell| cell.retain(|dot, _| !whole.contains(dot)));
+            }
+            let mut context = with_dots_of(context, cells.values());
+            whole.iter().for_each(|whole| context.join(whole));
+            Delta::from_parts(context, whole, cells).expect("names its dots")
+        },
+    )
 }
 
 fn counts() -> impl Strategy<Value = Vec<u8>> {
@@ -386,6 +402,15 @@ proptest! {
         evaluate_on(&state, &state, &operations);
         state.sweep();
     }
+}
+
+#[test]
+fn a_delta_that_adds_a_dot_which_it_deletes_is_refused() {
+    let context: Context = [Dot::new(OWN, 1)].into_iter().collect();
+    let cell = Cell::from_parts([(Dot::new(OWN, 1), Payload::Present)], []).expect("sorted");
+    let cells = [(Address::new(Kind::Member, "a"), cell)];
+    assert!(Delta::from_parts(context.clone(), None, cells.clone()).is_some());
+    assert!(Delta::from_parts(context.clone(), Some(context), cells).is_none());
 }
 
 #[test]
