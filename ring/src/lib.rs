@@ -29,6 +29,6 @@ pub use layout::{
 pub use node::{NodeId, Place, PlaceError};
 pub use partition::{KeyHash, Partition, Partitioner, PartitionerError};
 pub use planner::{
-    Move, NodePlan, Plan, PlanError, Transfer, VerifyError, Warning, bootstrap,
+    Explanation, Move, NodePlan, Plan, PlanError, Transfer, VerifyError, Warning, bootstrap,
     moves as moves_between, plan, verify,
 };

@@ -26,7 +26,7 @@ use crate::layout::{Layout, LayoutHash, LayoutParts, Member, members};
 use crate::node::NodeId;
 use crate::partition::{Partition, Partitioner};
 
-pub use plan::{NodePlan, Plan};
+pub use plan::{Explanation, NodePlan, Plan};
 pub use transfer::{Move, Transfer, moves};
 pub use warning::Warning;
 

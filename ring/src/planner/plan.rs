@@ -10,6 +10,13 @@ use crate::layout::Layout;
 use crate::node::NodeId;
 use crate::partition::Partition;
 
+/// A plan for people, with sizes.
+#[derive(Clone, Debug)]
+pub struct Explanation<'p> {
+    plan: &'p Plan,
+    transfers: Vec<Transfer>,
+}
+
 /// What a plan means for one node.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct NodePlan {
@@ -89,6 +96,13 @@ impl Plan {
         transfers(&self.moves, bytes_of)
     }
 
+    /// The plan for people: shares before and after, warnings, and the copies with their size by `bytes_of`
+    /// each partition.
+    #[must_use]
+    pub fn explain(&self, bytes_of: impl Fn(Partition) -> u64) -> Explanation<'_> {
+        Explanation { plan: self, transfers: self.transfers(bytes_of) }
+    }
+
     /// What operators should know before they agree.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
@@ -118,6 +132,7 @@ fn counts(layout: &Layout, replicas: u8) -> BTreeMap<NodeId, usize> {
 }
 
 impl fmt::Display for Plan {
+    /// What the plan does, without sizes; see [`Plan::explain`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (version, copies) = (self.layout.version(), self.moves.len());
         writeln!(f, "layout {version}: {copies} copies, at least {} are needed", self.moves_min)?;
@@ -127,10 +142,33 @@ impl fmt::Display for Plan {
         for NodePlan { node, share, before, after } in &self.nodes {
             writeln!(f, "node {node}: {before} -> {after} partitions (share {share:.2})")?;
         }
-        for step in transfers(&self.moves, |_| 0) {
-            let Transfer { from, to, partitions, .. } = step;
-            writeln!(f, "copy {partitions} partitions from {from} to {to}")?;
-        }
         Ok(())
+    }
+}
+
+impl fmt::Display for Explanation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.plan)?;
+        for Transfer { from, to, partitions, bytes } in &self.transfers {
+            let size = Size(*bytes);
+            writeln!(f, "copy {partitions} partitions ({size}) from {from} to {to}")?;
+        }
+        let total = self.transfers.iter().fold(0u64, |sum, step| sum.saturating_add(step.bytes));
+        writeln!(f, "{} to copy in all", Size(total))
+    }
+}
+
+/// Bytes, as people read them.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.into_iter().find(|&(unit, _)| self.0 >= unit) {
+            Some((unit, name)) => {
+                write!(f, "{}.{} {name}", self.0 / unit, self.0 % unit * 10 / unit)
+            }
+            None => write!(f, "{} bytes", self.0),
+        }
     }
 }

@@ -72,6 +72,9 @@ fn draining_the_only_owner_is_explained() {
     let next = plan(first.layout(), &intent).unwrap();
     assert!(next.warnings().contains(&Warning::OnlyDrainingCopies { partitions: 8 }));
     assert_eq!(next.transfers(|_| 10)[0].bytes, 80);
+    let text = next.explain(|_| 10 << 20).to_string();
+    assert!(text.contains("copy 8 partitions (80.0 MiB) from"), "{text}");
+    assert!(text.ends_with("80.0 MiB to copy in all\n"), "{text}");
 }
 
 #[test]
