@@ -120,16 +120,14 @@ impl<C: Cells> Draft<'_, '_, C> {
         unit: Unit,
         raise: impl Fn(&Tally) -> Option<Tally>,
     ) -> Result<Option<()>, OpError> {
-        let kind = address.kind;
-        let at = self.touch_to_write(address)?;
         let actor = self.mint.actor();
-        if !self.written[at].seen.is_live(kind) {
-            // What was added to a cell that is there no more does not belong to the next one.
-            self.reset_tallies(at);
-        }
-        let own = self.written[at].seen.tallies().iter().rev().find(|(s, _)| s.actor == actor);
+        let cell = self.cell(&address);
+        let live = cell.is_live(address.kind);
+        let own = cell.tallies().iter().rev().find(|(share, _)| share.actor == actor);
         let last = own.copied().unwrap_or((Share { actor, ordinal: 0 }, Tally::default()));
-        let raised = last.1.is_open(unit).then(|| raise(&last.1)).flatten();
+        // What was added to a cell that is there no more does not belong to the next one.
+        let base = if live { last.1 } else { last.1.reset() };
+        let raised = base.is_open(unit).then(|| raise(&base)).flatten();
         let (share, tally) = match raised {
             Some(tally) => (last.0, tally),
             None => {
@@ -138,6 +136,10 @@ impl<C: Cells> Draft<'_, '_, C> {
                 (Share { actor, ordinal }, tally)
             }
         };
+        let at = self.touch_to_write(address)?;
+        if !live {
+            self.reset_tallies(at);
+        }
         self.write(at, |_, payload| *payload == Payload::Present, |_| Payload::Present);
         self.written[at].seen.join_tally(share, &tally);
         self.written[at].delta.join_tally(share, &tally);
