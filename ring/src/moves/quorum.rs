@@ -3,7 +3,7 @@
 /// A number of owners, counted over the set at hand: sets of one move may differ in size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quorum {
-    /// So many, or all of a smaller set.
+    /// So many, but at least one; all of a smaller set.
     Count(u8),
     /// More than half.
     Majority,
@@ -16,7 +16,7 @@ impl Quorum {
     #[must_use]
     pub fn of(self, owners: usize) -> usize {
         match self {
-            Self::Count(count) => usize::from(count).min(owners),
+            Self::Count(count) => usize::from(count).max(1).min(owners),
             Self::Majority => owners / 2 + 1,
             Self::All => owners,
         }

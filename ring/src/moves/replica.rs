@@ -67,7 +67,7 @@ pub enum Event {
         status: Status,
     },
     /// An operator gives up what fewer owners than so many acknowledged, so that moves go on without
-    /// the pushes of owners that are removed.
+    /// the pushes of owners that are removed. Fewer than before are ignored: what was complete stays so.
     WriteQuorum(Quorum),
     /// This copy's root was equal to that of another owner.
     RootsEqual {
@@ -266,10 +266,7 @@ impl Replica {
             Event::Layout(sets) => self.adopt(sets, effects),
             Event::Pushed { from, fenced } => self.received(from, fenced, effects),
             Event::Status { from, status } => self.hear(from, status),
-            Event::WriteQuorum(quorum) => {
-                self.write_quorum = quorum;
-                effects.push(Effect::Persist);
-            }
+            Event::WriteQuorum(quorum) => self.give_up(quorum, effects),
             Event::RootsEqual { with } => self.seen_equal(with),
             Event::Tick => {}
         }
@@ -325,6 +322,14 @@ impl Replica {
         // Who retired saw all of the newest set complete.
         if status.version == self.sets.tag() && status.retired {
             self.complete = self.sets.newest().members.clone();
+        }
+    }
+
+    fn give_up(&mut self, quorum: Quorum, effects: &mut Vec<Effect>) {
+        let mut sizes = self.sets.all().iter().map(|set| set.members.len());
+        if sizes.all(|owners| quorum.of(owners) >= self.write_quorum.of(owners)) {
+            self.write_quorum = quorum;
+            effects.push(Effect::Persist);
         }
     }
 

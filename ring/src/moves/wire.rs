@@ -86,7 +86,8 @@ impl Wire for Quorum {
         match self {
             Self::Majority => out.push(0),
             Self::All => out.push(0xff),
-            Self::Count(count) => out.push(*count),
+            // None counts as one, and no set has 254 owners.
+            Self::Count(count) => out.push((*count).clamp(1, 0xfe)),
         }
     }
 

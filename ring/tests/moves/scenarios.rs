@@ -187,3 +187,24 @@ fn a_status_has_these_bytes() {
     assert_eq!(status.encode(), [1, 1, 0xac, 2, 1]);
     assert_eq!(Status::decode(&[1, 1, 0xac, 2, 1]), Ok(status));
 }
+
+#[test]
+fn what_was_complete_stays_so_whatever_is_given_up() {
+    let one = [set(1, &[0])];
+    let two = live(&[set(1, &[0]), set(2, &[0])], &[]);
+    let mut owner = replica(0, &live(&one, &[]));
+    owner.handle(Event::Layout(two), ZERO, &mut Vec::new());
+    assert!(owner.status().complete);
+    for fewer in [Quorum::Count(0), Quorum::Count(1)] {
+        owner.handle(Event::WriteQuorum(fewer), ZERO, &mut Vec::new());
+        assert!(owner.status().complete);
+        assert_eq!(Replica::decode(&owner.encode()).unwrap().status(), owner.status());
+    }
+    let three = live(&[set(1, &[0, 1, 2]), set(2, &[0, 3, 4])], &[]);
+    let mut owner = replica(0, &three);
+    let mut effects = Vec::new();
+    owner.handle(Event::WriteQuorum(Quorum::Count(1)), ZERO, &mut effects);
+    assert_eq!(effects, [], "fewer than a majority are ignored");
+    owner.handle(Event::WriteQuorum(Quorum::All), ZERO, &mut effects);
+    assert!(effects.contains(&Effect::Persist));
+}
