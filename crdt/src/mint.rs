@@ -25,6 +25,17 @@ impl Actors {
         Actors { unspent: vec![current] }
     }
 
+    /// The actors as they were stored, oldest first; `None` if there is none.
+    pub fn stored(unspent: impl IntoIterator<Item = Actor>) -> Option<Self> {
+        let unspent: Vec<Actor> = unspent.into_iter().collect();
+        (!unspent.is_empty()).then_some(Actors { unspent })
+    }
+
+    /// All of them, oldest first, to be stored.
+    pub fn unspent(&self) -> &[Actor] {
+        &self.unspent
+    }
+
     /// The actor under which new keys start.
     pub fn current(&self) -> Actor {
         *self.unspent.last().expect("a node always has a current actor")

@@ -1,0 +1,69 @@
+//! What happens to a lane, and what lanes tell control.
+
+use std::sync::Arc;
+
+use coterie_ring::NodeId;
+use coterie_ring::moves::SetVersion;
+use coterie_wire::{Committed, Message, Request, RequestId, Slice};
+
+use crate::coordinator;
+use crate::effects::ClientId;
+use crate::view::View;
+
+/// What happens to a lane.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A client of this node asks.
+    Request {
+        /// Who, at the front door.
+        client: ClientId,
+        /// What.
+        request: Box<Request>,
+    },
+    /// A message came from another node, on a connection whose certificate names it.
+    Message {
+        /// From whom.
+        from: NodeId,
+        /// What it says.
+        message: Box<Message>,
+    },
+    /// A message could not be sent, or the connection it went by was lost: it may or may not have arrived.
+    Unreachable {
+        /// To whom.
+        to: NodeId,
+        /// What it was about.
+        request: RequestId,
+    },
+    /// Control has another picture of the cluster.
+    View(Arc<View>),
+    /// The time of [`Lane::next_deadline`](crate::Lane::next_deadline) has come.
+    Tick,
+    /// The coordinator goes on.
+    Coordinator(coordinator::Event),
+}
+
+/// What lanes tell control.
+#[derive(Clone, Debug)]
+pub enum ControlEvent {
+    /// A peer's answer says what it has committed: to be remembered for it (invariant 2).
+    Acknowledged {
+        /// Who.
+        peer: NodeId,
+        /// What it said.
+        committed: Committed,
+    },
+    /// A message bears owners that this node's layout does not know yet: fetch it.
+    LayoutBehind {
+        /// Who knows more.
+        peer: NodeId,
+        /// The owner set that it named.
+        known: SetVersion,
+    },
+    /// The move of a slice is done: all owners said so.
+    MoveDone {
+        /// Which.
+        slice: Slice,
+        /// The newest set.
+        version: SetVersion,
+    },
+}

@@ -1,0 +1,151 @@
+//! A lane: one thread of a node, which owns a share of its partitions.
+//!
+//! It only routes: each event goes to the module whose business it is, first to be [read](Lane::read), then to
+//! be [handled](Lane::handle).
+
+mod open;
+mod shared;
+mod slices;
+
+use std::time::Duration;
+
+use coterie_swim::Now;
+use coterie_wire::{Body, Committed};
+
+use crate::coordinator::Coordinator;
+use crate::effects::{Action, After, Effects};
+use crate::event::Event;
+use crate::replica::Replicas;
+use crate::rows::{Budget, NotResident, Rows, Space, address};
+use crate::{coordinator, replica};
+
+pub use open::{OpenError, Start};
+pub use shared::{Settings, Shared};
+
+/// The rows that an event was found to need.
+#[derive(Debug)]
+pub enum Found {
+    /// None.
+    Nothing,
+    /// Those of the coordinator.
+    Coordinator(coordinator::Found),
+    /// Those of the replica.
+    Replica(replica::Found),
+}
+
+/// One lane of a node.
+#[derive(Debug)]
+pub struct Lane {
+    shared: Shared,
+    coordinator: Coordinator,
+    replicas: Replicas,
+}
+
+impl Lane {
+    /// What all modules share, for those who look on.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Reads the rows that `event` needs. Nothing has happened yet: where they have to be fetched first, the
+    /// driver fetches them and reads the event again.
+    ///
+    /// # Errors
+    /// [`NotResident`]
+    ///
+    /// # Panics
+    /// If an event reads more than [`ROWS_PER_EVENT_MAX`](crate::rows::ROWS_PER_EVENT_MAX) rows.
+    pub fn read(&self, event: &Event, rows: &impl Rows) -> Result<Found, NotResident> {
+        let rows = &Budget::new(rows);
+        match event {
+            Event::Message { from, message } => match &message.body {
+                Body::Forward(_)
+                | Body::Forwarded(_)
+                | Body::Wrote(_)
+                | Body::Shown(_)
+                | Body::Queried(_)
+                | Body::Registered(_)
+                | Body::Refused(_) => self
+                    .coordinator
+                    .read_message(&self.shared, *from, message, rows)
+                    .map(Found::Coordinator),
+                Body::Write(_) | Body::Read(_) | Body::Query(_) | Body::Register(_) => {
+                    self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
+                }
+                Body::Control(_) => Ok(Found::Nothing),
+            },
+            Event::Request { request, .. } => {
+                self.coordinator.read_request(&self.shared, request, rows).map(Found::Coordinator)
+            }
+            Event::Coordinator(event) => {
+                self.coordinator.read_event(&self.shared, event, rows).map(Found::Coordinator)
+            }
+            Event::Unreachable { .. } | Event::View(_) | Event::Tick => Ok(Found::Nothing),
+        }
+    }
+
+    /// Takes in an event with the rows that were read for it. Cannot fail and reads nothing.
+    ///
+    /// # Panics
+    /// If `found` was not read for this event.
+    pub fn handle(&mut self, event: Event, found: Found, now: Now, effects: &mut Effects) {
+        let before = effects.batch.changes().len();
+        let first = effects.actions.len();
+        let shared = &mut self.shared;
+        shared.now = now;
+        match (event, found) {
+            (Event::Message { from, message }, Found::Coordinator(found)) => {
+                self.coordinator.message(shared, from, *message, found, effects);
+            }
+            (Event::Message { from, message }, Found::Replica(found)) => {
+                self.replicas.message(shared, from, *message, found, effects);
+            }
+            (Event::Request { client, request }, Found::Coordinator(found)) => {
+                self.coordinator.request(shared, client, *request, found, effects);
+            }
+            (Event::Coordinator(event), Found::Coordinator(found)) => {
+                self.coordinator.event(shared, event, found, effects);
+            }
+            (Event::Unreachable { to, request }, Found::Nothing) => {
+                self.coordinator.unreachable(shared, to, request, effects);
+            }
+            (Event::View(view), Found::Nothing) => {
+                shared.adopt(view, effects);
+                self.coordinator.view_changed(shared, effects);
+            }
+            (Event::Tick, Found::Nothing) => self.coordinator.tick(shared, effects),
+            // Control's messages are not for lanes: whoever routes them here has no harm done.
+            (Event::Message { .. }, Found::Nothing) => {}
+            (event, found) => panic!("{found:?} was not read for {event:?}"),
+        }
+        self.number(before, first, effects);
+    }
+
+    /// Numbers what this event commits, and lets what it promises bear that number (invariant 2).
+    fn number(&mut self, before: usize, first: usize, effects: &mut Effects) {
+        let shared = &mut self.shared;
+        if effects.batch.changes().len() > before {
+            shared.committed += 1;
+            let number = shared.committed.to_be_bytes().to_vec();
+            effects.batch.put(Space::Control, address::commits(shared.lane), number);
+        }
+        let committed = Committed {
+            incarnation: shared.view.incarnation,
+            lane: shared.lane,
+            number: shared.committed,
+        };
+        for (after, action) in &mut effects.actions[first..] {
+            if let (After::Durable | After::Synced, Action::Send { message, .. }) = (*after, action)
+            {
+                message.committed = Some(committed);
+            }
+        }
+    }
+
+    /// When it next wants an [`Event::Tick`], as time since the node's start.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.coordinator.next_deadline()
+    }
+}

@@ -1,0 +1,111 @@
+//! What all modules of a lane share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coterie_crdt::operation::Limits;
+use coterie_crdt::{Actor, Clock};
+use coterie_ring::{NodeId, Partition};
+use coterie_swim::Now;
+use coterie_wire::{Body, Key, Message, RequestId, Slice};
+use rand::RngExt;
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::slice::SliceState;
+use crate::view::View;
+
+/// How a lane behaves. Defaults are those of DESIGN §7–§9.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How large things may be that clients write.
+    pub limits: Limits,
+    /// How far apart clocks may be: an expired key is removed twice as long after its time.
+    pub clock_bound: Duration,
+    /// Requests under way at once, before clients are told that the node is busy.
+    pub requests_max: usize,
+    /// How long a node remembers request ids, to answer a retry as before.
+    pub remember_requests: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            limits: Limits::default(),
+            clock_bound: Duration::from_millis(500),
+            requests_max: 65_536,
+            remember_requests: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The part of a lane that its modules share.
+#[derive(Debug)]
+pub struct Shared {
+    /// This node.
+    pub me: NodeId,
+    /// This lane.
+    pub lane: u16,
+    /// How many lanes the node has.
+    pub lanes: u16,
+    /// How it behaves.
+    pub settings: Settings,
+    /// The time of the event at hand.
+    pub now: Now,
+    /// The cluster as control sees it.
+    pub view: Arc<View>,
+    /// The slices that this lane owns.
+    pub slices: BTreeMap<Slice, SliceState>,
+    /// Stamps assignments.
+    pub clock: Clock,
+    /// The last batch's number.
+    pub committed: u64,
+    pub(super) random: Xoshiro256PlusPlus,
+}
+
+impl Shared {
+    /// A random number.
+    pub fn random(&mut self) -> u64 {
+        self.random.random()
+    }
+
+    /// A new actor.
+    pub fn draw_actor(&mut self) -> Actor {
+        Actor(self.random())
+    }
+
+    /// A new request id, for what this node asks of others by itself.
+    pub fn draw_request(&mut self) -> RequestId {
+        RequestId(self.random.random())
+    }
+
+    /// Whether a partition is this lane's.
+    #[must_use]
+    pub fn is_mine(&self, partition: Partition) -> bool {
+        partition.0 % self.lanes == self.lane
+    }
+
+    /// The state of a key's slice, where this node owns it.
+    #[must_use]
+    pub fn slice_of(&self, key: &Key) -> Option<&SliceState> {
+        self.slices.get(&self.view.slice(key)?)
+    }
+
+    /// A message about a slice, tagged with what this lane knows of it.
+    #[must_use]
+    pub fn message(&self, request: RequestId, slice: Slice, body: Body) -> Message {
+        let state = self.slices.get(&slice);
+        let layout = state
+            .map_or_else(|| self.view.live_sets(slice).tag(), |state| state.replica.sets().tag());
+        Message {
+            request,
+            slice: Some(slice),
+            layout,
+            epoch: state.map_or(0, |state| state.epoch),
+            time_left: None,
+            trace: 0,
+            committed: None,
+            body,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What a node decides: with a request, with a peer, with a fault.
+//!
+//! A node is one control and some [`Lane`]s. Both are state machines without IO: events and rows in,
+//! [`Effects`] out. The daemon runs them on threads, sockets and disks; the simulator runs whole clusters of
+//! them in one thread.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod coordinator;
+pub mod digests;
+mod effects;
+mod event;
+mod lane;
+pub mod replica;
+pub mod rows;
+mod slice;
+mod view;
+
+pub use effects::{Action, After, Class, ClientId, Effects};
+pub use event::{ControlEvent, Event};
+pub use lane::{Found, Lane, OpenError, Settings, Shared, Start};
+pub use slice::{Reception, SliceState};
+pub use view::{Liveness, View};

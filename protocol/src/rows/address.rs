@@ -1,0 +1,259 @@
+//! Where each row lies: the bytes of row keys (docs/formats.md, "Rows").
+
+use bytes::{BufMut, Bytes, BytesMut};
+use coterie_crdt::{Address, Kind, Score};
+use coterie_ring::{KeyHash, NodeId, Partition};
+use coterie_wire::{Key, Slice};
+
+use super::KeyRange;
+
+/// Follows a key's prefix in the address of its root; below every kind of cell.
+const ROOT: u8 = 0;
+
+/// What a derived row is for: follows the partition in its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Derived {
+    /// A key's expiry: deadline, then the key.
+    Deadline = b'e',
+    /// A leaf of a slice's digest tree.
+    Leaf = b'd',
+    /// Cells of a large key by the hash of their addresses.
+    CellOrder = b'o',
+    /// Sums of the cells of a large key by sub-range.
+    CellSums = b'u',
+    /// Members of a sorted set by score.
+    Score = b's',
+    /// Cells with standing tallies.
+    Tallied = b't',
+    /// Keys with a job under way: a pending delete to sweep, an index to build, a transfer.
+    Unfinished = b'j',
+}
+
+/// What a control row of a slice holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SliceRow {
+    /// The unspent actors.
+    Actors = b'a',
+    /// The purge epoch, and how far the next one is.
+    Epoch = b'e',
+    /// The replica's state of moving.
+    Replica = b'r',
+    /// How much of the slice has been received.
+    Reception = b'v',
+    /// Owners that are to be synchronised because something sent to them was given up.
+    Dirty = b'y',
+}
+
+/// The bytes that all rows of a key begin with: partition ‖ bucket ‖ hash ‖ key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPrefix(Bytes);
+
+impl KeyPrefix {
+    /// The prefix of `key`, which falls into `partition`.
+    ///
+    /// # Panics
+    /// If the bucket's name is longer than 255 bytes or the key than 65,535: neither is let in.
+    #[must_use]
+    pub fn new(partition: Partition, key: &Key) -> Self {
+        let (bucket, name) = (key.bucket(), key.name());
+        let mut bytes = BytesMut::with_capacity(2 + 1 + bucket.len() + 8 + 2 + name.len());
+        put_bucket(&mut bytes, partition, bucket);
+        bytes.put_u64(key.hash().0);
+        bytes.put_u16(u16::try_from(name.len()).expect("keys are shorter than 64 KiB"));
+        bytes.put_slice(name);
+        KeyPrefix(bytes.freeze())
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The address of the key's root.
+    #[must_use]
+    pub fn root(&self) -> Bytes {
+        self.with(&[&[ROOT]])
+    }
+
+    /// The address of one cell outside the root.
+    #[must_use]
+    pub fn cell(&self, address: &Address) -> Bytes {
+        self.with(&[&[address.kind as u8], &address.path])
+    }
+
+    /// All rows of the key.
+    #[must_use]
+    pub fn rows(&self) -> KeyRange {
+        KeyRange::prefix(self.0.clone())
+    }
+
+    /// The rows of the key outside the root.
+    #[must_use]
+    pub fn cells(&self) -> KeyRange {
+        let rows = self.rows();
+        KeyRange { from: self.with(&[&[ROOT + 1]]), to: rows.to }
+    }
+
+    /// The address of a row that is derived from the key.
+    #[must_use]
+    pub fn derived(&self, what: Derived, rest: &[u8]) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(self.0.len() + 1 + rest.len());
+        let (partition, key) = self.0.split_at(2);
+        bytes.put_slice(partition);
+        bytes.put_u8(what as u8);
+        bytes.put_slice(key);
+        bytes.put_slice(rest);
+        bytes.freeze()
+    }
+
+    /// The address of a sorted set's member under a score.
+    #[must_use]
+    pub fn score(&self, score: Score, member: &[u8]) -> Bytes {
+        let mut rest = BytesMut::with_capacity(8 + member.len());
+        rest.put_u64(score.order_bits());
+        rest.put_slice(member);
+        self.derived(Derived::Score, &rest)
+    }
+
+    /// The address of the mark of a cell with standing tallies.
+    #[must_use]
+    pub fn tallied(&self, address: &Address) -> Bytes {
+        let mut rest = BytesMut::with_capacity(1 + address.path.len());
+        rest.put_u8(address.kind as u8);
+        rest.put_slice(&address.path);
+        self.derived(Derived::Tallied, &rest)
+    }
+
+    /// The address of the key's mark in the order of deadlines.
+    #[must_use]
+    pub fn deadline(&self, millis: u64) -> Bytes {
+        let (partition, key) = self.0.split_at(2);
+        let mut bytes = BytesMut::with_capacity(self.0.len() + 9);
+        bytes.put_slice(partition);
+        bytes.put_u8(Derived::Deadline as u8);
+        bytes.put_u64(millis);
+        bytes.put_slice(key);
+        bytes.freeze()
+    }
+
+    fn with(&self, parts: &[&[u8]]) -> Bytes {
+        let length = self.0.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut bytes = BytesMut::with_capacity(length);
+        bytes.put_slice(&self.0);
+        parts.iter().for_each(|part| bytes.put_slice(part));
+        bytes.freeze()
+    }
+}
+
+fn put_bucket(bytes: &mut BytesMut, partition: Partition, bucket: &[u8]) {
+    bytes.put_u16(partition.0);
+    bytes.put_u8(u8::try_from(bucket.len()).expect("buckets have names of at most 64 bytes"));
+    bytes.put_slice(bucket);
+}
+
+/// Which row of a key an address names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRow {
+    /// Its root.
+    Root,
+    /// A cell.
+    Cell(Address),
+}
+
+/// Takes the address of a row in [`Space::Rows`](super::Space::Rows) apart: partition, key, row. `None` for
+/// bytes that no version wrote.
+#[must_use]
+pub fn parse(address: &Bytes) -> Option<(Partition, Key, KeyRow)> {
+    let partition = Partition(u16::from_be_bytes(address.get(..2)?.try_into().ok()?));
+    let (key, end) = parse_key(address, 2)?;
+    let row = match *address.get(end)? {
+        ROOT if address.len() == end + 1 => KeyRow::Root,
+        ROOT => return None,
+        kind => KeyRow::Cell(Address::new(Kind::from_byte(kind)?, address.slice(end + 1..))),
+    };
+    Some((partition, key, row))
+}
+
+/// The key written at `start` as bucket ‖ hash ‖ key, and where it ends.
+#[must_use]
+pub fn parse_key(address: &Bytes, start: usize) -> Option<(Key, usize)> {
+    let bucket_from = start + 1;
+    let bucket_to = bucket_from + usize::from(*address.get(start)?);
+    let hash = u64::from_be_bytes(address.get(bucket_to..bucket_to + 8)?.try_into().ok()?);
+    let length = address.get(bucket_to + 8..bucket_to + 10)?.try_into().ok()?;
+    let (from, length) = (bucket_to + 10, usize::from(u16::from_be_bytes(length)));
+    if address.len() < from + length {
+        return None;
+    }
+    let key = Key::new(address.slice(bucket_from..bucket_to), address.slice(from..from + length));
+    (key.hash() == KeyHash(hash)).then_some((key, from + length))
+}
+
+/// The rows of a bucket in a partition whose keys' hashes lie from `from` to `to`, both inside.
+#[must_use]
+pub fn hash_range(partition: Partition, bucket: &[u8], from: u64, to: u64) -> KeyRange {
+    let mut start = BytesMut::with_capacity(11 + bucket.len());
+    put_bucket(&mut start, partition, bucket);
+    let mut end = start.clone();
+    start.put_u64(from);
+    end.put_u64(to);
+    KeyRange { from: start.freeze(), to: KeyRange::prefix(end).to }
+}
+
+/// All rows of a partition in [`Space::Rows`](super::Space::Rows) or
+/// [`Space::Derived`](super::Space::Derived).
+#[must_use]
+pub fn partition_range(partition: Partition) -> KeyRange {
+    KeyRange::prefix(partition.0.to_be_bytes().to_vec())
+}
+
+/// All derived rows of one use in a partition.
+#[must_use]
+pub fn derived_range(partition: Partition, what: Derived) -> KeyRange {
+    let [high, low] = partition.0.to_be_bytes();
+    KeyRange::prefix(vec![high, low, what as u8])
+}
+
+/// The address of a leaf's sum.
+#[must_use]
+pub fn leaf(slice: Slice, leaf: u8) -> Bytes {
+    let [high, low] = slice.partition.0.to_be_bytes();
+    vec![high, low, Derived::Leaf as u8, slice.replicas, leaf].into()
+}
+
+/// The address of a control row of a slice.
+#[must_use]
+pub fn slice_row(slice: Slice, what: SliceRow) -> Bytes {
+    let [high, low] = slice.partition.0.to_be_bytes();
+    vec![b's', high, low, slice.replicas, what as u8].into()
+}
+
+/// All control rows of slices.
+#[must_use]
+pub fn slice_rows() -> KeyRange {
+    KeyRange::prefix(vec![b's'])
+}
+
+/// The address of a lane's commit number.
+#[must_use]
+pub fn commits(lane: u16) -> Bytes {
+    let [high, low] = lane.to_be_bytes();
+    vec![b'c', high, low].into()
+}
+
+/// The address of a control row of the node itself.
+#[must_use]
+pub fn node_row(name: &'static str) -> Bytes {
+    let mut bytes = vec![b'n'];
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.into()
+}
+
+/// The hints kept for an owner.
+#[must_use]
+pub fn hints_of(owner: NodeId) -> KeyRange {
+    KeyRange::prefix(owner.0.to_be_bytes().to_vec())
+}

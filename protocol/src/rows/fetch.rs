@@ -1,0 +1,76 @@
+//! The rows of a key, fetched and decoded.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use coterie_crdt::encoding::{DecodeError, decode_cell, decode_root};
+use coterie_crdt::{Address, Cell, Footprint, Root, State};
+use thiserror::Error;
+
+use super::address::KeyPrefix;
+use super::{NotResident, Rows, Space};
+
+/// Why rows cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// They have to be fetched first: the driver does, and reads the event again.
+    #[error(transparent)]
+    NotResident(#[from] NotResident),
+    /// What is stored does not decode. It is never taken for absence, and never replicated (invariant 16).
+    #[error("a stored row is damaged")]
+    Damaged(#[from] DecodeError),
+    /// More rows than one event may touch: the event goes on as a job of chunks.
+    #[error("more rows than one event may touch")]
+    TooMany,
+}
+
+/// The root of a key; an empty one where the key has no rows.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn root(rows: &impl Rows, prefix: &KeyPrefix) -> Result<Root, ReadError> {
+    match rows.get(Space::Rows, &prefix.root())? {
+        Some(bytes) => Ok(decode_root(&bytes)?),
+        None => Ok(Root::default()),
+    }
+}
+
+/// One cell outside the root.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn cell(
+    rows: &impl Rows,
+    prefix: &KeyPrefix,
+    address: &Address,
+) -> Result<Option<Cell>, ReadError> {
+    let bytes = rows.get(Space::Rows, &prefix.cell(address))?;
+    bytes.map(|bytes: Bytes| Ok(decode_cell(address.kind, &bytes)?)).transpose()
+}
+
+/// The root and single cells of a key. Ranges, orders and tallies are not fetched.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn cells<'a>(
+    rows: &impl Rows,
+    prefix: &KeyPrefix,
+    addresses: impl IntoIterator<Item = &'a Address>,
+) -> Result<State, ReadError> {
+    let root = root(rows, prefix)?;
+    let mut cells = BTreeMap::new();
+    for address in addresses {
+        if !address.kind.lives_in_root()
+            && let Some(cell) = cell(rows, prefix, address)?
+        {
+            cells.insert(address.clone(), cell);
+        }
+    }
+    Ok(State::from_rows(root, cells))
+}
+
+/// Whether a footprint is of single cells only.
+#[must_use]
+pub fn is_cells(footprint: &Footprint) -> bool {
+    footprint.ranges.is_empty() && footprint.derived.is_empty() && !footprint.tallied
+}

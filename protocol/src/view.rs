@@ -1,0 +1,101 @@
+//! What control tells the lanes: the layout in force and who is alive.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use coterie_ring::decision::Decision;
+use coterie_ring::moves::LiveSets;
+use coterie_ring::{BucketPolicy, NodeId, Partition, Place};
+use coterie_wire::{Incarnation, Key, Slice};
+
+/// Whether a node can be expected to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Liveness {
+    /// Yes.
+    Up,
+    /// Perhaps: it is asked last.
+    Suspect,
+    /// No: its fallbacks take over.
+    Down,
+}
+
+/// An immutable picture of the cluster, replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Rises with each view that this node makes.
+    pub version: u64,
+    /// This node.
+    pub me: NodeId,
+    /// Its storage's life.
+    pub incarnation: Incarnation,
+    /// The layout in force, with what moves.
+    pub decision: Arc<Decision>,
+    /// Others that are known, with how they are.
+    pub members: BTreeMap<NodeId, Liveness>,
+    /// Whether what this node holds may be less than it acknowledged (invariant 2): until synchronised it
+    /// coordinates nothing and counts nowhere.
+    pub amnesiac: bool,
+}
+
+impl View {
+    /// How a node is; this node is up, strangers are down.
+    #[must_use]
+    pub fn liveness(&self, node: NodeId) -> Liveness {
+        if node == self.me {
+            return Liveness::Up;
+        }
+        self.members.get(&node).copied().unwrap_or(Liveness::Down)
+    }
+
+    /// Whether a node is not down.
+    #[must_use]
+    pub fn is_live(&self, node: NodeId) -> bool {
+        self.liveness(node) != Liveness::Down
+    }
+
+    /// The policy in force of a bucket.
+    #[must_use]
+    pub fn policy(&self, bucket: &[u8]) -> Option<&BucketPolicy> {
+        let name = std::str::from_utf8(bucket).ok()?;
+        self.decision.layout().snapshot().bucket(name)
+    }
+
+    /// The partition of a key.
+    #[must_use]
+    pub fn partition(&self, key: &Key) -> Partition {
+        key.partition(self.decision.layout().partitioner())
+    }
+
+    /// The slice of a key, if its bucket is known.
+    #[must_use]
+    pub fn slice(&self, key: &Key) -> Option<Slice> {
+        let replicas = self.policy(key.bucket())?.replicas;
+        Some(Slice { partition: self.partition(key), replicas })
+    }
+
+    /// The live owner sets of a slice.
+    ///
+    /// # Panics
+    /// If the partition is past the layout's last.
+    #[must_use]
+    pub fn live_sets(&self, slice: Slice) -> LiveSets {
+        self.decision.live_sets(slice.partition, slice.replicas)
+    }
+
+    /// Where a node stands, if the layout has it.
+    #[must_use]
+    pub fn place(&self, node: NodeId) -> Option<&Place> {
+        let layout = self.decision.layout();
+        let index = layout.member_index(node)?;
+        Some(&layout.members()[usize::from(index)].place)
+    }
+
+    /// Who may stand in for owners of a slice, best first: the rest of the partition's row, then the
+    /// owners of the rows that follow.
+    pub fn fallbacks(&self, slice: Slice) -> impl Iterator<Item = NodeId> + '_ {
+        let layout = self.decision.layout();
+        let width = u8::try_from(layout.replicas()).expect("rows have at most 255 owners");
+        let row = layout.owners(slice.partition, width).skip(usize::from(slice.replicas));
+        row.chain(layout.fallbacks(slice.partition))
+    }
+}

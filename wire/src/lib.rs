@@ -1,0 +1,18 @@
+//! What crosses a socket: messages between nodes, the requests and responses of clients, and how both
+//! become bytes.
+//!
+//! Types here are what state machines take and give; [`Message`] is one frame between nodes.
+//! Foreign bytes are parsed into them or refused; nothing here decides what to do with them.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod api;
+mod key;
+pub mod peer;
+
+pub use api::{
+    Answered, ChangedDots, Explanation, LevelRefused, Levels, Outcome, QuorumCount, Refused,
+    Request, RequestId, Response, SessionDots, Unavailable,
+};
+pub use key::{Key, Slice};
+pub use peer::{Body, Committed, Incarnation, Message};

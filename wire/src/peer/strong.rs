@@ -1,0 +1,34 @@
+//! Registers of strong keys.
+
+use bytes::Bytes;
+use coterie_ring::NodeId;
+use coterie_ring::moves::SetVersion;
+use coterie_ring::register::{Reply, Request};
+
+use crate::Key;
+
+/// Of one key: its encoded value (docs/formats.md), which also remembers recent request ids.
+pub type RegisterValue = Bytes;
+
+/// A request to one owner's acceptor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegisterRequest {
+    /// Of which key.
+    pub key: Key,
+    /// What is asked.
+    pub request: Request<NodeId, RegisterValue>,
+}
+
+/// What the acceptor answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RegisterReply {
+    /// Its answer, on disk.
+    Reply(Reply<NodeId, RegisterValue>),
+    /// It does not vote: it has lost votes, has not received the slice, or is no owner.
+    NotVoting,
+    /// One of both knows too old a layout.
+    OtherLayout {
+        /// The newest set that the receiver knows.
+        known: SetVersion,
+    },
+}
