@@ -24,6 +24,11 @@ impl Address {
         Address { kind, path: path.into() }
     }
 
+    /// Whether there is such a cell: the only one of its kind has no path.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.path.is_empty() || !self.kind.is_single()
+    }
+
     /// The cell of a map at `segments`: a hash field where there is one, nested where there are more.
     ///
     /// # Panics
@@ -64,6 +69,11 @@ impl AddressRange {
     /// [nested](Kind::Nested).
     pub fn under(segments: &[Bytes]) -> Self {
         AddressRange::prefix(Kind::Nested, nested_path(segments))
+    }
+
+    /// Whether it does not end before it starts.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.to.as_ref().is_none_or(|to| self.from <= *to)
     }
 
     /// Whether `address` is inside.

@@ -14,6 +14,7 @@ use crate::root::Root;
 
 /// Which way to walk a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
     /// From the least.
     Forward,

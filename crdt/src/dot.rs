@@ -7,6 +7,7 @@ use std::fmt;
 /// A node draws a new one whenever it can no longer prove which dots it has minted (DESIGN §4,
 /// "Minting"), so two processes never mint under the same actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Actor(pub u64);
 
 impl fmt::Display for Actor {

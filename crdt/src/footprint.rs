@@ -21,6 +21,7 @@ pub struct Footprint {
 
 /// Something derived from all cells of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Need {
     /// The root's counts: cardinality.
     Counts,

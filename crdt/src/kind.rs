@@ -114,6 +114,7 @@ impl Kind {
 
 /// What a key is to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Shown {
     /// No such key.
     Nothing,

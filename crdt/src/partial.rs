@@ -83,7 +83,7 @@ impl Partial {
         let sound = cells.iter().chain(tallies.iter().flatten()).all(outside)
             && cells.values().chain([&root.register, &root.expiry]).all(seen)
             && tallies.iter().flatten().all(bare)
-            && ranges.iter().all(|range| range.to.as_ref().is_none_or(|to| range.from <= *to))
+            && ranges.iter().all(AddressRange::is_sound)
             && root.pending.is_none();
         sound.then_some(Partial { root, cells, ranges, tallies, exact })
     }

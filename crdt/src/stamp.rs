@@ -9,6 +9,7 @@ pub const DRIFT_MILLIS_MAX: u64 = 500;
 ///
 /// Source: Kulkarni et al. 2014, "Logical physical clocks".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HybridTime(pub u64);
 
 impl HybridTime {

@@ -6,6 +6,8 @@
 mod cell;
 mod context;
 mod delta;
+#[cfg(feature = "serde")]
+mod message;
 mod root;
 
 pub use cell::{decode_cell, encode_cell};
@@ -172,11 +174,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn address(&mut self) -> Result<Address, DecodeError> {
-        let (kind, path) = (self.kind()?, self.bytes()?);
-        if kind.is_single() && !path.is_empty() {
-            return Err(DecodeError::NotCanonical("path of the only cell of a kind"));
-        }
-        Ok(Address { kind, path })
+        let address = Address { kind: self.kind()?, path: self.bytes()? };
+        let sound = address.is_sound().then_some(address);
+        sound.ok_or(DecodeError::NotCanonical("path of the only cell of a kind"))
     }
 
     /// A sorted list of cells with their addresses.

@@ -1,8 +1,11 @@
 //! Why an operation is not answered.
 
+use crate::operation::Limited;
+
 /// Why an operation is not answered. It changed nothing; where Redis has a text for it, that is the
 /// text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum OpError {
     /// The key holds another type.
     #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
@@ -53,7 +56,7 @@ pub enum OpError {
     #[error("ERR {what} of {bytes} bytes exceeds the limit of {bytes_max}")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Limited,
         /// How large it is.
         bytes: usize,
         /// How large it may be.

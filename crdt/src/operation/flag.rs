@@ -12,6 +12,7 @@ use crate::payload::Payload;
 
 /// What a flag reads as after it was enabled and disabled concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FlagKind {
     /// Enabled: disabling drops the enables that it observed.
     EnableWins,
@@ -21,6 +22,7 @@ pub enum FlagKind {
 
 /// An operation on a flag of one kind. A flag that is not there reads as disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FlagOperation {
     /// Of which kind the flag is.
     pub kind: FlagKind,
@@ -30,6 +32,7 @@ pub struct FlagOperation {
 
 /// What to do with a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FlagVerb {
     /// Enables it.
     Enable,

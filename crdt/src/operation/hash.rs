@@ -14,6 +14,7 @@ use crate::payload::Payload;
 
 /// An operation on a hash.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum HashOperation {
     /// `HGET`, `HMGET`: the value of each field.
     Get(Vec<Bytes>),

@@ -21,6 +21,7 @@ pub type Registers = Vec<(u16, u8)>;
 
 /// An operation on a HyperLogLog.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum HyperLogLogOperation {
     /// `PFADD`: 1 if a register was raised or the key made, else 0. No elements make the key.
     Add(Vec<Bytes>),

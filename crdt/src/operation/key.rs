@@ -12,6 +12,7 @@ use crate::stamp::DRIFT_MILLIS_MAX;
 
 /// An operation on a key whatever its type.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum KeyOperation {
     /// `DEL`, `UNLINK`: 1 if the key was there.
     Delete,
@@ -54,6 +55,7 @@ pub enum KeyOperation {
 
 /// When an expiry is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Condition {
     /// Always.
     Always,

@@ -1,8 +1,32 @@
 //! Limits on sizes. They bind clients only, never merges (invariant 21).
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::operation::OpError;
+
+/// What has a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Limited {
+    /// A key's name.
+    Key,
+    /// A member, field or path.
+    Element,
+    /// A value.
+    Value,
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Limited::Key => "key",
+            Limited::Element => "element",
+            Limited::Value => "value",
+        })
+    }
+}
 
 /// How large things may be that clients write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +61,11 @@ impl Limits {
     /// # Errors
     /// [`OpError::TooLarge`]
     pub fn key(&self, key: &[u8]) -> Result<(), OpError> {
-        check("key", key.len(), self.key_bytes_max)
+        check(Limited::Key, key.len(), self.key_bytes_max)
     }
 
     pub(crate) fn element(&self, element: &Bytes) -> Result<(), OpError> {
-        check("element", element.len(), self.element_bytes_max)
+        check(Limited::Element, element.len(), self.element_bytes_max)
     }
 
     pub(crate) fn elements<'a>(
@@ -52,10 +76,10 @@ impl Limits {
     }
 
     pub(crate) fn value(&self, bytes: usize) -> Result<(), OpError> {
-        check("value", bytes, self.value_bytes_max)
+        check(Limited::Value, bytes, self.value_bytes_max)
     }
 }
 
-fn check(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), OpError> {
+fn check(what: Limited, bytes: usize, bytes_max: usize) -> Result<(), OpError> {
     if bytes <= bytes_max { Ok(()) } else { Err(OpError::TooLarge { what, bytes, bytes_max }) }
 }

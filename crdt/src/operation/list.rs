@@ -21,6 +21,7 @@ static ELEMENTS: AddressRange = AddressRange { kind: Kind::Element, from: Bytes:
 
 /// An operation on a list. An index counts from 0 at the left, a negative one from −1 at the right.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ListOperation {
     /// `LPUSH`, `RPUSH`: one after the other. The length after it.
     Push(ListEnd, Vec<Bytes>),
@@ -86,6 +87,7 @@ pub enum ListOperation {
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ListEnd {
     /// Where the list starts.
     Left,
@@ -95,6 +97,7 @@ pub enum ListEnd {
 
 /// Where to insert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum PivotSide {
     /// To the left of the pivot.
     Before,

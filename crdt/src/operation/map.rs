@@ -19,6 +19,7 @@ pub struct MapPath(Vec<Bytes>);
 ///
 /// A value and a submap may be at the same path; removing that path removes both.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MapOperation {
     /// The value at a path.
     Get(MapPath),

@@ -28,7 +28,7 @@ pub use flag::{FlagKind, FlagOperation, FlagVerb};
 pub use hash::HashOperation;
 pub use hyperloglog::{HyperLogLogOperation, Registers};
 pub use key::{Condition, KeyOperation};
-pub use limits::Limits;
+pub use limits::{Limited, Limits};
 pub use list::{ListEnd, ListOperation, PivotSide};
 pub use map::{MapOperation, MapPath};
 pub use reply::Reply;
@@ -45,6 +45,7 @@ use draft::Draft;
 
 /// One operation on one key.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Operation {
     /// On the key, whatever its type.
     Key(KeyOperation),

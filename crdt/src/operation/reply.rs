@@ -9,6 +9,7 @@ use crate::payload::Score;
 
 /// What an operation answers. The front door gives it the shape of its protocol.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reply {
     /// Done.
     Done,

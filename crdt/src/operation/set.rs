@@ -13,6 +13,7 @@ use crate::payload::Payload;
 
 /// What happens to a member that is added and removed concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SetKind {
     /// It stays: a removal drops the adds that it observed. What Redis's commands work on.
     AddWins,
@@ -24,6 +25,7 @@ pub enum SetKind {
 
 /// An operation on a set of one kind.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SetOperation {
     /// Of which kind the set is, or will be if the key is not there.
     pub kind: SetKind,
@@ -33,6 +35,7 @@ pub struct SetOperation {
 
 /// What to do with a set.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SetVerb {
     /// `SADD`: how many of the members are new. One that is there is renewed: it survives a removal
     /// that does not observe this.

@@ -14,6 +14,7 @@ use crate::payload::Payload;
 
 /// An operation on a string.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StringOperation {
     /// `GET`
     Get,
@@ -67,6 +68,7 @@ pub enum StringOperation {
 
 /// When a `SET` assigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SetCondition {
     /// Always.
     Always,
@@ -78,6 +80,7 @@ pub enum SetCondition {
 
 /// What becomes of a key's expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Expire {
     /// It stays as it is: `KEEPTTL`.
     Keep,

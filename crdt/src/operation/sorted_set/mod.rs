@@ -18,6 +18,7 @@ pub use range::{RangeLimit, SortedSetRange};
 
 /// An operation on a sorted set.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SortedSetOperation {
     /// `ZADD`: how many of the members are new. One that is there is renewed, its score the same or
     /// not: it survives a removal that does not observe this.
@@ -88,6 +89,7 @@ pub enum SortedSetOperation {
 
 /// Which scores `ZADD` assigns, given the score that the member has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum AddCondition {
     /// All.
     Always,

@@ -15,6 +15,7 @@ use crate::payload::Score;
 
 /// Which members of a sorted set. Bounds that no member can be within select none.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SortedSetRange {
     /// From one rank to another, both inclusive; negative ones count from the end.
     Ranks {
@@ -43,6 +44,7 @@ pub enum SortedSetRange {
 
 /// `LIMIT`: which part of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RangeLimit {
     /// How many members to pass over; nothing is left where it is negative.
     pub offset: i64,
