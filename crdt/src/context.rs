@@ -4,6 +4,9 @@ use smallvec::SmallVec;
 
 use crate::dot::{Actor, Dot};
 
+/// So many are added or looked for one by one; more are worth a pass over the whole.
+const SINGLE_DOTS_MAX: usize = 8;
+
 /// The dots a state has seen: a version vector plus a cloud of dots past it.
 ///
 /// Always folded: a cloud dot that continues its actor's vector entry is in the vector. Two contexts
@@ -103,10 +106,14 @@ impl Context {
         }
     }
 
-    /// Adds every dot of `other`: the least upper bound of both.
+    /// Adds every dot of `other`: the least upper bound of both. Linear in both.
     pub fn join(&mut self, other: &Context) {
         if self.is_empty() {
             self.clone_from(other);
+            return;
+        }
+        if other.vector.len() + other.cloud.len() > SINGLE_DOTS_MAX {
+            self.merge(&other.vector, &other.cloud);
             return;
         }
         for &(actor, upto) in &other.vector {
@@ -134,7 +141,39 @@ impl Context {
 
     fn upto(&self, actor: Actor) -> u64 {
         // Few actors own a key: a linear search over sorted neighbours beats a binary one.
-        self.vector.iter().find(|entry| entry.0 == actor).map_or(0, |entry| entry.1)
+        let found = if self.vector.len() <= SINGLE_DOTS_MAX {
+            self.vector.iter().find(|entry| entry.0 == actor)
+        } else {
+            let at = self.vector.binary_search_by_key(&actor, |entry| entry.0);
+            at.ok().map(|at| &self.vector[at])
+        };
+        found.map_or(0, |entry| entry.1)
+    }
+
+    /// Adds a vector and a cloud, both sorted, in one pass over all.
+    fn merge(&mut self, vector: &[(Actor, u64)], cloud: &[Dot]) {
+        let Context { vector: my_vector, cloud: my_cloud } = std::mem::take(self);
+        let mut entries = merged(&my_vector, vector).peekable();
+        let mut dots = merged(&my_cloud, cloud).peekable();
+        loop {
+            let next = [entries.peek().map(|entry| entry.0), dots.peek().map(|dot| dot.actor)];
+            let Some(actor) = next.into_iter().flatten().min() else { return };
+            let mut upto = 0;
+            // Of two entries of one actor the greater comes last.
+            while let Some((_, entry)) = entries.next_if(|entry| entry.0 == actor) {
+                upto = entry;
+            }
+            while let Some(dot) = dots.next_if(|dot| dot.actor == actor) {
+                if dot.sequence == upto.saturating_add(1) {
+                    upto = dot.sequence;
+                } else if dot.sequence > upto && self.cloud.last() != Some(&dot) {
+                    self.cloud.push(dot);
+                }
+            }
+            if upto > 0 {
+                self.vector.push((actor, upto));
+            }
+        }
     }
 
     /// Moves cloud dots of `actor` that its vector entry has reached into the vector.
@@ -166,12 +205,40 @@ impl Clone for Context {
     }
 }
 
+/// Two sorted lists as one, duplicates kept.
+fn merged<'a, T: Ord + Copy>(left: &'a [T], right: &'a [T]) -> impl Iterator<Item = T> + 'a {
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    std::iter::from_fn(move || {
+        let left_first = match (left.peek(), right.peek()) {
+            (Some(left), Some(right)) => left <= right,
+            (left, _) => left.is_some(),
+        };
+        if left_first { left.next().copied() } else { right.next().copied() }
+    })
+}
+
+impl Extend<Dot> for Context {
+    /// Adds many dots in any order, sorted and merged once: n of them cost O(n log n) and one pass over
+    /// what is here, where n single insertions may cost as many passes.
+    ///
+    /// # Panics
+    /// As [`Context::insert`].
+    fn extend<I: IntoIterator<Item = Dot>>(&mut self, dots: I) {
+        let mut dots: SmallVec<[Dot; SINGLE_DOTS_MAX]> = dots.into_iter().collect();
+        if dots.len() <= SINGLE_DOTS_MAX {
+            dots.into_iter().for_each(|dot| self.insert(dot));
+            return;
+        }
+        assert!(dots.iter().all(|dot| dot.sequence > 0), "sequences start at 1");
+        dots.sort_unstable();
+        self.merge(&[], &dots);
+    }
+}
+
 impl FromIterator<Dot> for Context {
     fn from_iter<I: IntoIterator<Item = Dot>>(dots: I) -> Self {
         let mut context = Context::new();
-        for dot in dots {
-            context.insert(dot);
-        }
+        context.extend(dots);
         context
     }
 }
@@ -206,6 +273,12 @@ mod tests {
                 }
             }
             prop_assert_eq!(&joined, &model.iter().rev().copied().collect::<Context>());
+            let mut one_by_one = Context::new();
+            a.iter().chain(&b).for_each(|&dot| one_by_one.insert(dot));
+            prop_assert_eq!(&joined, &one_by_one);
+            let mut extended = left.clone();
+            extended.extend(b.iter().copied());
+            prop_assert_eq!(&joined, &extended);
             prop_assert!(joined.covers(&left) && joined.covers(&right));
             let right_dots: BTreeSet<_> = b.into_iter().collect();
             let left_dots: BTreeSet<_> = a.into_iter().collect();
@@ -213,6 +286,25 @@ mod tests {
             let (vector, cloud) = (joined.vector().to_vec(), joined.cloud().to_vec());
             prop_assert_eq!(Context::from_parts(vector, cloud), Some(joined));
         }
+    }
+
+    /// Added one at a time, each of these dots would move all behind it.
+    #[test]
+    fn a_large_cloud_is_added_in_one_pass() {
+        let odd = |actors: std::ops::Range<u64>| {
+            let dots = (1..=100_000).rev().map(|n| Dot::new(Actor(n % 7), 2 * n));
+            dots.filter(move |dot| actors.contains(&dot.actor.0))
+        };
+        let mut context: Context = odd(0..4).collect();
+        context.join(&odd(2..7).collect());
+        assert_eq!(context, odd(0..7).collect());
+        assert_eq!(context.cloud().len(), 100_000);
+        let actors: Context = (0..100_000).map(|actor| Dot::new(Actor(actor), 1)).collect();
+        context.join(&actors);
+        assert!(context.covers(&actors));
+        assert_eq!(context.vector().len(), 100_000);
+        let (vector, cloud) = (context.vector().to_vec(), context.cloud().to_vec());
+        assert_eq!(Context::from_parts(vector, cloud), Some(context));
     }
 
     #[test]

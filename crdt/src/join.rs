@@ -99,9 +99,7 @@ pub fn join_partial(cells: &impl Cells, partial: &Partial) -> Changes {
             join.gained.push(*dot);
         }
     }
-    for dot in std::mem::take(&mut join.gained) {
-        join.root.context.insert(dot);
-    }
+    join.root.context.extend(std::mem::take(&mut join.gained));
     if mutant(Mutant::PartialClaimsContext) {
         join.root.context.join(partial.context());
     }

@@ -32,7 +32,8 @@ pub(crate) struct Draft<'a, 'm, C> {
     gone: bool,
     /// The draft deletes the whole key: what had been seen of it.
     whole: Option<Context>,
-    context: Context,
+    /// What it added or dropped one by one.
+    dots: SmallVec<[Dot; 4]>,
     written: SmallVec<[Written; 2]>,
 }
 
@@ -61,7 +62,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
             first_dot,
             gone,
             whole: None,
-            context: Context::new(),
+            dots: SmallVec::new(),
             written: SmallVec::new(),
         }
     }
@@ -295,7 +296,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
 
     /// For how many milliseconds the key has been expired, if it has and nothing was done about it here.
     pub(crate) fn expired_since(&self) -> Option<u64> {
-        let deadline = self.root.expiry.deadline().filter(|_| self.context.is_empty())?;
+        let deadline = self.root.expiry.deadline().filter(|_| self.claims_nothing())?;
         self.wall_millis().checked_sub(deadline)
     }
 }

@@ -3,6 +3,7 @@
 use crate::address::Address;
 use crate::cell::Cell;
 use crate::cells::Cells;
+use crate::context::Context;
 use crate::decimal::Decimal;
 use crate::delta::Delta;
 use crate::dot::Dot;
@@ -59,7 +60,7 @@ impl<C: Cells> Draft<'_, '_, C> {
         let payload = payload(self.mint.time_above(seen.time().max(*observed)));
         self.drop_dots(at, replaces);
         let dot = self.mint.dot();
-        self.context.insert(dot);
+        self.dots.push(dot);
         let Written { seen, delta, changed, .. } = &mut self.written[at];
         seen.insert(dot, payload.clone());
         delta.insert(dot, payload);
@@ -167,7 +168,6 @@ impl<C: Cells> Draft<'_, '_, C> {
             // Only what lives in the root: then there is nothing that a list of cells would miss.
             if self.root.counts.rows > 0 {
                 self.whole = Some(self.root.context.clone());
-                self.context.join(&self.root.context);
             }
         }
         // The cells have to be seen once more for what is in them to be dropped and taken back.
@@ -197,12 +197,13 @@ impl<C: Cells> Draft<'_, '_, C> {
     /// The delta, empty where nothing was changed.
     pub(crate) fn finish(mut self) -> Delta {
         let minted = self.mint.peek() != self.first_dot;
-        let changed = !self.context.is_empty() || self.written.iter().any(|w| w.changed);
+        let changed = !self.claims_nothing() || self.written.iter().any(|w| w.changed);
         if changed && !minted && !mutant(Mutant::NoEventDot) {
-            let event = self.mint.dot();
-            self.context.insert(event);
+            self.dots.push(self.mint.dot());
         }
-        let mut delta = Delta::claiming(self.context, self.whole);
+        let mut context = self.whole.clone().unwrap_or_default();
+        context.extend(self.dots);
+        let mut delta = Delta::claiming(context, self.whole);
         if mutant(Mutant::DeltaClaimsContext) && !delta.context.is_empty() {
             delta.context.join(&self.root.context);
         }
@@ -212,6 +213,11 @@ impl<C: Cells> Draft<'_, '_, C> {
             }
         }
         if delta.context.is_empty() { Delta::new() } else { delta }
+    }
+
+    /// Whether no dot was added or dropped so far.
+    pub(crate) fn claims_nothing(&self) -> bool {
+        self.dots.is_empty() && self.whole.as_ref().is_none_or(Context::is_empty)
     }
 
     /// As [`Draft::touch`], for a write that puts something in. A key that was there no more must not
@@ -235,7 +241,7 @@ impl<C: Cells> Draft<'_, '_, C> {
     /// Makes ready to write a cell. The first write to a key that has expired deletes what is left of
     /// it.
     fn touch(&mut self, address: Address) -> Result<usize, OpError> {
-        if self.gone && self.whole.is_none() && self.context.is_empty() {
+        if self.gone && self.whole.is_none() && self.dots.is_empty() {
             self.delete_whole()?;
         }
         Ok(self.touch_seen(address))
@@ -259,11 +265,11 @@ impl<C: Cells> Draft<'_, '_, C> {
     fn drop_dots(&mut self, at: usize, which: impl Fn(Dot, &Payload) -> bool) {
         let Written { seen, delta, observed, changed, .. } = &mut self.written[at];
         *observed = (*observed).max(seen.time());
-        let context = &mut self.context;
+        let dots = &mut self.dots;
         seen.retain(|dot, payload| {
             let dropped = which(dot, payload);
             if dropped {
-                context.insert(dot);
+                dots.push(dot);
                 *changed = true;
             }
             !dropped
