@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
-use coterie_wire::{Committed, Message, Request, RequestId, Slice};
+use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::coordinator;
 use crate::effects::ClientId;
@@ -45,7 +45,8 @@ pub enum Event {
 /// What lanes tell control.
 #[derive(Clone, Debug)]
 pub enum ControlEvent {
-    /// A peer's answer says what it has committed: to be remembered for it (invariant 2).
+    /// A peer's answer says what it has committed: to be remembered for it (invariant 2). Lanes tell the
+    /// highest of what came in a tenth of a second.
     Acknowledged {
         /// Who.
         peer: NodeId,
@@ -65,5 +66,42 @@ pub enum ControlEvent {
         slice: Slice,
         /// The newest set.
         version: SetVersion,
+    },
+    /// How far the move of a slice is, for people. Told at most once a second.
+    MoveProgress {
+        /// Which.
+        slice: Slice,
+        /// Parts of 1,000 that this node has received, or verified.
+        permille: u16,
+    },
+    /// A move went on without the pushes of removed owners: what fewer owners acknowledged may be lost.
+    Excused {
+        /// Which.
+        slice: Slice,
+        /// The removed owners.
+        pushers: Vec<NodeId>,
+    },
+    /// All that the owners of an overruled set held has been brought to the owners in force.
+    OverruledDone {
+        /// Which.
+        slice: Slice,
+        /// The overruled set.
+        version: SetVersion,
+    },
+    /// A lane has dealt with a loss: each of its slices is whole again. Said once for every incarnation in
+    /// which a view said [`View::amnesiac`], by every lane, also by one without slices.
+    Received {
+        /// Which lane.
+        lane: u16,
+        /// In which life.
+        incarnation: Incarnation,
+    },
+    /// Whether a lane keeps hints: told at its start, and when they become none or some. A draining node is
+    /// removed only once no lane keeps any (invariant 18).
+    HintsKept {
+        /// Which lane.
+        lane: u16,
+        /// Whether it keeps any.
+        any: bool,
     },
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coterie_ring::decision::Decision;
-use coterie_ring::moves::LiveSets;
+use coterie_ring::decision::{Decision, LostSet};
+use coterie_ring::moves::{LiveSets, SetVersion};
 use coterie_ring::{BucketPolicy, NodeId, Partition, Place};
+use coterie_swim::Attributes;
+use coterie_wire::peer::control::GivenUp;
 use coterie_wire::{Incarnation, Key, Slice};
 
 /// Whether a node can be expected to answer.
@@ -26,18 +28,49 @@ pub struct View {
     pub version: u64,
     /// This node.
     pub me: NodeId,
-    /// Its storage's life.
+    /// Its storage's life. Where it differs from that of the view before, all earlier actors are spent.
     pub incarnation: Incarnation,
     /// The layout in force, with what moves.
     pub decision: Arc<Decision>,
     /// Others that are known, with how they are.
     pub members: BTreeMap<NodeId, Liveness>,
+    /// What they say of themselves: addresses, lanes, versions spoken.
+    pub attributes: Arc<BTreeMap<NodeId, Attributes>>,
+    /// The wire version that all members speak.
+    pub protocol: u16,
     /// Whether what this node holds may be less than it acknowledged (invariant 2): until synchronised it
-    /// coordinates nothing and counts nowhere.
+    /// coordinates nothing and counts nowhere. It stays so, also over restarts, until every lane has said
+    /// [`ControlEvent::Received`](crate::ControlEvent::Received) for this incarnation.
     pub amnesiac: bool,
+    /// The last decision that was learned without those between it and the one known before. A replica whose
+    /// newest set is older than this, and no live one of the decision in force, is received afresh.
+    pub skipped: Option<SetVersion>,
+    /// Owner sets that a forced epoch overruled, as far as this node knew of them: older sets to move from,
+    /// too, until [`ControlEvent::OverruledDone`](crate::ControlEvent::OverruledDone).
+    pub overruled: Arc<Vec<LostSet>>,
+    /// What an operator gave up, for [`coterie_ring::moves::Event::WriteQuorum`].
+    pub given_up: Option<GivenUp>,
 }
 
 impl View {
+    /// A view of a node that knows a decision and nobody else yet.
+    #[must_use]
+    pub fn new(me: NodeId, incarnation: Incarnation, decision: Arc<Decision>) -> View {
+        View {
+            version: 1,
+            me,
+            incarnation,
+            decision,
+            members: BTreeMap::new(),
+            attributes: Arc::default(),
+            protocol: 1,
+            amnesiac: false,
+            skipped: None,
+            overruled: Arc::default(),
+            given_up: None,
+        }
+    }
+
     /// How a node is; this node is up, strangers are down.
     #[must_use]
     pub fn liveness(&self, node: NodeId) -> Liveness {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use coterie_ring::Intent;
-use coterie_ring::decision;
+use coterie_ring::decision::{self, Tip};
+use coterie_ring::moves::SetVersion;
 
 use crate::Incarnation;
 
@@ -11,6 +12,8 @@ use crate::Incarnation;
 pub enum ControlMessage {
     /// A message of the failure detector that goes over a stream.
     Swim(Bytes),
+    /// How far the sender is. Who is further says so, who is less far asks.
+    Compare(Compare),
     /// What is asked for, as far as it is known to the sender.
     Intent(Box<Intent>),
     /// Of the agreement on layouts.
@@ -22,11 +25,40 @@ pub enum ControlMessage {
         /// Its life, as its storage has it.
         incarnation: Incarnation,
     },
-    /// The answer: the highest commit that each of its lanes acknowledged to the sender in that life.
-    Remember {
-        /// The life that was asked about.
-        incarnation: Incarnation,
-        /// Lane and number.
-        commits: Vec<(u16, u64)>,
-    },
+    /// The answer.
+    Remember(Remember),
+}
+
+/// How far a node is in what all nodes come to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compare {
+    /// The xxh3-128 of the intent it knows, encoded.
+    pub intent: u128,
+    /// Its last decision.
+    pub tip: Tip,
+    /// The last that an operator gave up.
+    pub given_up: Option<GivenUp>,
+}
+
+/// What an operator gave up, so that moves go on without the pushes of owners that are removed. Of two, the
+/// greater holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GivenUp {
+    /// In moves to sets that are no newer.
+    pub version: SetVersion,
+    /// What fewer owners than so many acknowledged.
+    pub owners: u8,
+}
+
+/// What a node remembers of another (invariant 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remember {
+    /// The life that was asked about.
+    pub incarnation: Incarnation,
+    /// The highest commit that each of its lanes acknowledged in that life: lane and number.
+    pub commits: Vec<(u16, u64)>,
+    /// Whether a later life of it was heard of: then its storage has gone back in time.
+    pub superseded: bool,
+    /// The last decision that the one who answers knows, if any.
+    pub tip: Option<Tip>,
 }
