@@ -8,6 +8,7 @@ use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::coordinator;
 use crate::effects::ClientId;
+use crate::repair::sync;
 use crate::view::View;
 
 /// What happens to a lane.
@@ -40,6 +41,10 @@ pub enum Event {
     Tick,
     /// The coordinator goes on.
     Coordinator(coordinator::Event),
+    /// Somebody asks for a synchronisation, or one goes on.
+    Sync(sync::Event),
+    /// What a synchronisation has come to.
+    Synced(sync::Told),
 }
 
 /// What lanes tell control.

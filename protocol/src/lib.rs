@@ -11,6 +11,7 @@ pub mod digests;
 mod effects;
 mod event;
 mod lane;
+pub mod repair;
 pub mod replica;
 pub mod rows;
 mod slice;

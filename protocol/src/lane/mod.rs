@@ -81,7 +81,11 @@ impl Lane {
             Event::Coordinator(event) => {
                 self.coordinator.read_event(&self.shared, event, rows).map(Found::Coordinator)
             }
-            Event::Unreachable { .. } | Event::View(_) | Event::Tick => Ok(Found::Nothing),
+            Event::Unreachable { .. }
+            | Event::View(_)
+            | Event::Tick
+            | Event::Sync(_)
+            | Event::Synced(_) => Ok(Found::Nothing),
         }
     }
 
@@ -116,7 +120,7 @@ impl Lane {
             }
             (Event::Tick, Found::Nothing) => self.coordinator.tick(shared, effects),
             // Control's messages are not for lanes: whoever routes them here has no harm done.
-            (Event::Message { .. }, Found::Nothing) => {}
+            (Event::Message { .. } | Event::Sync(_) | Event::Synced(_), Found::Nothing) => {}
             (event, found) => panic!("{found:?} was not read for {event:?}"),
         }
         self.number(before, first, effects);

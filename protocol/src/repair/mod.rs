@@ -1,0 +1,3 @@
+//! How replicas are made equal again.
+
+pub mod sync;
