@@ -124,4 +124,7 @@ pub enum PeerRefusal {
     /// The receiver has no such slice and is not to have it.
     #[error("the receiver is no owner")]
     NotOwner,
+    /// The receiver has not received enough of the slice to coordinate, or may have lost some of it.
+    #[error("the receiver has not received enough of the slice")]
+    NotReceived,
 }
