@@ -9,6 +9,7 @@ use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 use crate::coordinator;
 use crate::effects::ClientId;
 use crate::repair::sync;
+use crate::strong;
 use crate::view::View;
 
 /// What happens to a lane.
@@ -45,6 +46,8 @@ pub enum Event {
     Sync(sync::Event),
     /// What a synchronisation has come to.
     Synced(sync::Told),
+    /// Strong keys go on.
+    Strong(strong::Event),
 }
 
 /// What lanes tell control.

@@ -11,10 +11,12 @@ pub mod digests;
 mod effects;
 mod event;
 mod lane;
+pub mod origin;
 pub mod repair;
 pub mod replica;
 pub mod rows;
 mod slice;
+pub mod strong;
 mod view;
 
 pub use effects::{Action, After, Class, ClientId, Effects};

@@ -17,7 +17,8 @@ use crate::effects::{Action, After, Effects};
 use crate::event::Event;
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
-use crate::{coordinator, replica};
+use crate::strong::Strong;
+use crate::{coordinator, replica, strong};
 
 pub use open::{OpenError, Start};
 pub use shared::{Settings, Shared};
@@ -31,6 +32,8 @@ pub enum Found {
     Coordinator(coordinator::Found),
     /// Those of the replica.
     Replica(replica::Found),
+    /// Those of strong keys.
+    Strong(strong::Found),
 }
 
 /// One lane of a node.
@@ -39,6 +42,7 @@ pub struct Lane {
     shared: Shared,
     coordinator: Coordinator,
     replicas: Replicas,
+    strong: Strong,
 }
 
 impl Lane {
@@ -65,12 +69,14 @@ impl Lane {
                 | Body::Wrote(_)
                 | Body::Shown(_)
                 | Body::Queried(_)
-                | Body::Registered(_)
                 | Body::Refused(_) => self
                     .coordinator
                     .read_message(&self.shared, *from, message, rows)
                     .map(Found::Coordinator),
-                Body::Write(_) | Body::Read(_) | Body::Query(_) | Body::Register(_) => {
+                Body::Register(_) | Body::Registered(_) | Body::Vote(_) => {
+                    self.strong.read_message(&self.shared, message, rows).map(Found::Strong)
+                }
+                Body::Write(_) | Body::Read(_) | Body::Query(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
                 Body::Control(_) => Ok(Found::Nothing),
@@ -80,6 +86,9 @@ impl Lane {
             }
             Event::Coordinator(event) => {
                 self.coordinator.read_event(&self.shared, event, rows).map(Found::Coordinator)
+            }
+            Event::Strong(event) => {
+                self.strong.read_event(&self.shared, event, rows).map(Found::Strong)
             }
             Event::Unreachable { .. }
             | Event::View(_)
@@ -111,6 +120,12 @@ impl Lane {
             (Event::Coordinator(event), Found::Coordinator(found)) => {
                 self.coordinator.event(shared, event, found, effects);
             }
+            (Event::Message { from, message }, Found::Strong(found)) => {
+                self.strong.message(shared, from, *message, found, effects);
+            }
+            (Event::Strong(event), Found::Strong(found)) => {
+                self.strong.event(shared, event, found, effects);
+            }
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
             }
@@ -118,7 +133,10 @@ impl Lane {
                 shared.adopt(view, effects);
                 self.coordinator.view_changed(shared, effects);
             }
-            (Event::Tick, Found::Nothing) => self.coordinator.tick(shared, effects),
+            (Event::Tick, Found::Nothing) => {
+                self.coordinator.tick(shared, effects);
+                self.strong.tick(shared, effects);
+            }
             // Control's messages are not for lanes: whoever routes them here has no harm done.
             (Event::Message { .. } | Event::Sync(_) | Event::Synced(_), Found::Nothing) => {}
             (event, found) => panic!("{found:?} was not read for {event:?}"),
@@ -150,6 +168,6 @@ impl Lane {
     /// When it next wants an [`Event::Tick`], as time since the node's start.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.coordinator.next_deadline()
+        [self.coordinator.next_deadline(), self.strong.next_deadline()].into_iter().flatten().min()
     }
 }

@@ -14,6 +14,7 @@ use crate::coordinator::Coordinator;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
 use crate::slice::SliceState;
+use crate::strong::Strong;
 use crate::view::View;
 
 /// What a lane starts with.
@@ -86,6 +87,11 @@ impl Lane {
             }
             shared.slices.insert(slice, state);
         }
-        Ok(Lane { shared, coordinator: Coordinator::default(), replicas: Replicas::default() })
+        Ok(Lane {
+            shared,
+            coordinator: Coordinator::default(),
+            replicas: Replicas::default(),
+            strong: Strong::default(),
+        })
     }
 }

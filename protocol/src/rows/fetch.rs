@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use coterie_crdt::digest::key_digest;
 use coterie_crdt::encoding::{DecodeError, decode_cell, decode_root};
 use coterie_crdt::{Address, Cell, Footprint, Root, State};
 use thiserror::Error;
 
 use super::address::KeyPrefix;
 use super::{NotResident, Rows, Space};
+use crate::strong;
 
 /// Why rows cannot be read now.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,6 +21,9 @@ pub enum ReadError {
     /// What is stored does not decode. It is never taken for absence, and never replicated (invariant 16).
     #[error("a stored row is damaged")]
     Damaged(#[from] DecodeError),
+    /// The row of a strong key does not decode.
+    #[error(transparent)]
+    DamagedRegister(#[from] strong::DamagedRow),
     /// More rows than one event may touch: the event goes on as a job of chunks.
     #[error("more rows than one event may touch")]
     TooMany,
@@ -32,6 +37,18 @@ pub fn root(rows: &impl Rows, prefix: &KeyPrefix) -> Result<Root, ReadError> {
     match rows.get(Space::Rows, &prefix.root())? {
         Some(bytes) => Ok(decode_root(&bytes)?),
         None => Ok(Root::default()),
+    }
+}
+
+/// The digest of a key from the row in the place of its root, be it a root or the register of a strong key.
+///
+/// # Errors
+/// [`ReadError::Damaged`] or [`ReadError::DamagedRegister`]
+pub fn digest_of(row: &Bytes) -> Result<u128, ReadError> {
+    if strong::is_register(row) {
+        Ok(strong::digest(&strong::decode(Some(row))?))
+    } else {
+        Ok(key_digest(&decode_root(row)?))
     }
 }
 

@@ -57,6 +57,21 @@ impl<Id: Copy + Ord, V: Clone> Acceptor<Id, V> {
         }
     }
 
+    /// Takes in a vote that another acceptor cast, as an accept that comes late: whether it did.
+    ///
+    /// The promise binds as for any accept. A vote below it may not have been chosen, and whoever was
+    /// promised more may by now have counted on its absence; what keeps two acceptors apart that way ends with
+    /// the next change of the register.
+    pub fn learn(&mut self, vote: Accepted<Id, V>) -> bool {
+        let known = self.accepted.as_ref().is_some_and(|accepted| accepted.ballot >= vote.ballot);
+        if known || self.beaten_by(vote.ballot).is_some() {
+            return false;
+        }
+        self.promised = Some(vote.ballot);
+        self.accepted = Some(vote);
+        true
+    }
+
     fn prepare(&mut self, from: Id, ballot: Ballot<Id>) -> Answer<Id, V> {
         if let Err(refusal) = self.check(from, ballot) {
             return unchanged(Reply::Refused { ballot, refusal });
@@ -169,6 +184,18 @@ mod tests {
         assert_eq!(again.reply, Reply::Accepted { ballot: ballot(1, 1), next });
         assert!(!again.persist);
         assert_eq!(acceptor, before);
+    }
+
+    #[test]
+    fn a_vote_of_another_is_learned_unless_more_was_promised() {
+        let mut acceptor = Acceptor::default();
+        let vote = |round| Accepted { ballot: ballot(round, 3), value: "v" };
+        assert!(acceptor.learn(vote(2)));
+        assert!(!acceptor.learn(vote(2)) && !acceptor.learn(vote(1)));
+        assert!(acceptor.handle(1, Request::Prepare { ballot: ballot(5, 1) }).persist);
+        assert!(!acceptor.learn(vote(4)));
+        assert!(acceptor.learn(vote(5)), "5 of node 3 is above the promise to node 1");
+        assert_eq!(acceptor.promised(), Some(ballot(5, 3)));
     }
 
     #[test]

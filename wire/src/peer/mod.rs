@@ -74,6 +74,8 @@ pub enum Body {
     Register(Box<strong::RegisterRequest>),
     /// The answer to that.
     Registered(Box<strong::RegisterReply>),
+    /// A vote of another owner of a strong key: repair, moving and scrubbing of registers.
+    Vote(Box<strong::LateVote>),
     /// What the control of one node says to that of another.
     Control(control::ControlMessage),
     /// The message named by the request id was not taken: nothing was changed.

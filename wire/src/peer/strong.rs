@@ -1,14 +1,25 @@
 //! Registers of strong keys.
 
-use bytes::Bytes;
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
-use coterie_ring::register::{Reply, Request};
+use coterie_ring::register::{Accepted, Reply, Request};
 
 use crate::Key;
 
 /// Of one key: its encoded value (docs/formats.md), which also remembers recent request ids.
-pub type RegisterValue = Bytes;
+pub type RegisterValue = Vec<u8>;
+
+/// A vote for such a value.
+pub type Vote = Accepted<NodeId, RegisterValue>;
+
+/// Take in a vote that another owner cast: an accept that comes late. Answered as a write is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LateVote {
+    /// Of which key.
+    pub key: Key,
+    /// The vote.
+    pub vote: Vote,
+}
 
 /// A request to one owner's acceptor.
 #[derive(Clone, Debug, PartialEq)]
