@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::kind::Kind;
+use crate::kind::{COUNTED_KINDS, Kind};
 
 /// Where in a key a cell is: its kind, then a path of bytes. Ordered as its row key is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,31 @@ impl AddressRange {
         AddressRange::prefix(Kind::Nested, nested_path(segments))
     }
 
+    /// The cells outside the root after one address, up to another and with it; by kind, in order.
+    pub fn between(after: Option<&Address>, upto: &Address) -> impl Iterator<Item = Self> {
+        let first = after.map_or(Kind::Register, |after| after.kind);
+        let kinds =
+            COUNTED_KINDS.into_iter().filter(move |kind| (first..=upto.kind).contains(kind));
+        kinds.map(move |kind| {
+            let next = |address: &Address| path_after(&address.path);
+            let from = after.filter(|after| after.kind == kind).map_or(Bytes::new(), next);
+            let to = (upto.kind == kind).then(|| next(upto));
+            // Where the one is not before the other there is nothing between.
+            let to = to.map(|to| to.max(from.clone()));
+            AddressRange { kind, from, to }
+        })
+    }
+
+    /// Whether every address inside `other` is inside.
+    pub(crate) fn covers(&self, other: &AddressRange) -> bool {
+        let ends_later = match (&self.to, &other.to) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => mine >= theirs,
+        };
+        self.kind == other.kind && self.from <= other.from && ends_later
+    }
+
     /// Whether it does not end before it starts.
     pub(crate) fn is_sound(&self) -> bool {
         self.to.as_ref().is_none_or(|to| self.from <= *to)
@@ -90,6 +115,11 @@ fn successor(prefix: &[u8]) -> Option<Bytes> {
     let mut to = prefix[..=kept].to_vec();
     to[kept] += 1;
     Some(to.into())
+}
+
+/// The least path greater than `path`.
+pub(crate) fn path_after(path: &[u8]) -> Bytes {
+    path.iter().copied().chain([0]).collect()
 }
 
 /// The path of a nested map's cell: each segment with 0x00 doubled into 0x00 0xFF, then 0x00 0x01.
@@ -155,6 +185,21 @@ mod tests {
             let range = AddressRange::prefix(Kind::Member, prefix.clone().into());
             let inside = range.contains(&Address::new(Kind::Member, path.clone()));
             prop_assert_eq!(inside, path.starts_with(&prefix));
+        }
+
+        #[test]
+        fn ranges_between_addresses_hold_just_what_is_between(
+            after in prop::option::of((0usize..10, 0u8..3)),
+            (upto, path) in (0usize..10, 0u8..3),
+            probe in (0usize..10, prop::collection::vec(0u8..3, 0..3)),
+        ) {
+            let address = |(kind, path)| Address::new(COUNTED_KINDS[kind], path);
+            let after = after.map(|(kind, path)| address((kind, vec![path])));
+            let (upto, probe) = (address((upto, vec![path])), address(probe));
+            let ranges: Vec<AddressRange> = AddressRange::between(after.as_ref(), &upto).collect();
+            prop_assert!(ranges.iter().all(AddressRange::is_sound));
+            let inside = after.is_none_or(|after| after < probe) && probe <= upto;
+            prop_assert_eq!(ranges.iter().any(|range| range.contains(&probe)), inside);
         }
 
         #[test]

@@ -130,6 +130,16 @@ impl Cell {
     ///
     /// A dot that only one has and both contexts know was removed by the other (invariants 6, 7).
     pub fn join(&mut self, context: &Context, theirs: &Cell, their_context: &Context) {
+        self.join_knowing(|dot| context.contains(dot), theirs, their_context);
+    }
+
+    /// As [`Cell::join`], where what this side knows is not one context.
+    pub(crate) fn join_knowing(
+        &mut self,
+        knows: impl Fn(Dot) -> bool,
+        theirs: &Cell,
+        their_context: &Context,
+    ) {
         let both_sides_keep = mutant(Mutant::BothSidesKeep);
         let has =
             |cell: &Cell, dot: Dot| cell.dots.binary_search_by_key(&dot, |entry| entry.0).is_ok();
@@ -137,7 +147,7 @@ impl Cell {
             has(theirs, *dot) || !their_context.contains(*dot) || both_sides_keep
         });
         for (dot, payload) in &theirs.dots {
-            if !context.contains(*dot) {
+            if !knows(*dot) {
                 self.insert(*dot, payload.clone());
             }
         }

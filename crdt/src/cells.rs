@@ -56,6 +56,13 @@ pub trait Cells {
         true
     }
 
+    /// Whether some of these rows are of a replica in the middle of a [transfer](crate::Transfer), so that
+    /// the root's context may lack dots that are live: a whole-key delete, which names what was seen by
+    /// that context, is refused.
+    fn is_transferring(&self) -> bool {
+        self.root().is_some_and(|root| root.transfer.is_some())
+    }
+
     /// Whether the root's counts are those of these very rows. Those of partial states are only upper
     /// bounds, and reading a count from them is refused.
     fn is_exact(&self) -> bool {

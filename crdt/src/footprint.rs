@@ -62,6 +62,13 @@ impl Footprint {
         Footprint { tallied: true, ..Footprint::default() }
     }
 
+    /// The root and every cell after one address, up to another and with it: one chunk of a
+    /// [transfer](crate::Transfer).
+    pub fn between(after: Option<&Address>, upto: &Address) -> Self {
+        let ranges = AddressRange::between(after, upto).collect();
+        Footprint { ranges, ..Footprint::default() }
+    }
+
     /// Every cell of the key.
     pub fn whole() -> Self {
         let ranges = COUNTED_KINDS.into_iter().map(AddressRange::all).collect();

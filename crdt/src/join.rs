@@ -19,7 +19,8 @@ use crate::root::{PendingDelete, Root};
 /// Rows to write, all in one batch: the root, cells, and what is derived from them.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// The root to write; nothing changed where it is [empty](Changes::is_empty).
+    /// The root to write, or to delete where it [is empty](Root::is_empty); nothing changed where the
+    /// changes [are empty](Changes::is_empty).
     pub root: Root,
     /// Cells to write; empty ones are to be deleted. Sorted by address, each once.
     pub cells: SmallVec<[(Address, Cell); 1]>,
@@ -95,9 +96,8 @@ pub fn join_partial(cells: &impl Cells, partial: &Partial) -> Changes {
     let mut join = Join::new(cells);
     for (address, theirs) in partial.covered(cells) {
         join.cell(&address, &theirs, partial.context());
-        for (dot, _) in theirs.dots() {
-            join.gained.push(*dot);
-        }
+        let gained = theirs.dots().iter().map(|(dot, _)| *dot);
+        join.gained.extend(gained.filter(|dot| !join.root.knows(&address, *dot)));
     }
     join.root.context.extend(std::mem::take(&mut join.gained));
     if mutant(Mutant::PartialClaimsContext) {
@@ -155,19 +155,19 @@ pub fn sweep(cells: &impl Cells, rows_max: usize) -> Changes {
 }
 
 /// One join under way: the root as it will be, and the rows that go with it.
-struct Join<'c, C> {
+pub(crate) struct Join<'c, C> {
     stored: &'c C,
-    root: Root,
+    pub(crate) root: Root,
     digest_before: u128,
     deadline_before: Option<u64>,
     cells: SmallVec<[(Address, Cell); 1]>,
     derived: SmallVec<[Derived; 1]>,
     /// Live dots gained from a partial state.
-    gained: SmallVec<[Dot; 4]>,
+    pub(crate) gained: SmallVec<[Dot; 4]>,
 }
 
 impl<'c, C: Cells> Join<'c, C> {
-    fn new(stored: &'c C) -> Self {
+    pub(crate) fn new(stored: &'c C) -> Self {
         let root = stored.root().cloned().unwrap_or_default();
         Join {
             stored,
@@ -181,17 +181,17 @@ impl<'c, C: Cells> Join<'c, C> {
     }
 
     /// Joins what a delta or partial state says of one cell.
-    fn cell(&mut self, address: &Address, theirs: &Cell, their_context: &Context) {
+    pub(crate) fn cell(&mut self, address: &Address, theirs: &Cell, their_context: &Context) {
         if address.kind.lives_in_root() {
-            let context = std::mem::take(&mut self.root.context);
-            self.root.resident_mut(address.kind).join(&context, theirs, their_context);
-            self.root.context = context;
+            let mut cell = std::mem::take(self.root.resident_mut(address.kind));
+            cell.join_knowing(|dot| self.root.knows(address, dot), theirs, their_context);
+            *self.root.resident_mut(address.kind) = cell;
             return;
         }
         let nothing = Cell::new();
         let stored = self.stored.cell(address).unwrap_or(&nothing);
         let mut cell = logical(&self.root, stored).into_owned();
-        cell.join(&self.root.context, theirs, their_context);
+        cell.join_knowing(|dot| self.root.knows(address, dot), theirs, their_context);
         self.put(address.clone(), stored, cell);
     }
 
@@ -232,7 +232,7 @@ impl<'c, C: Cells> Join<'c, C> {
         if self.root.counts.rows == 0 {
             return;
         }
-        let covered = whole.covers(&self.root.context) || mutant(Mutant::SettleUncovered);
+        let covered = self.root.is_covered_by(whole) || mutant(Mutant::SettleUncovered);
         let PendingDelete { settled, counting, cursor } =
             self.root.pending.get_or_insert_default().as_mut();
         *cursor = None;
@@ -247,7 +247,7 @@ impl<'c, C: Cells> Join<'c, C> {
         }
     }
 
-    fn finish(mut self) -> Changes {
+    pub(crate) fn finish(mut self) -> Changes {
         self.cells.sort_by(|a, b| a.0.cmp(&b.0));
         if self.root.counts.rows == 0 {
             self.root.pending = None;

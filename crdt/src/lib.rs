@@ -3,7 +3,7 @@
 //!
 //! Everything is a join. A key's state is a point in a join-semilattice ([`State`]); an operation
 //! evaluates to a reply and a [`Delta`]; a replica takes a delta in by [`join_delta`], some of another
-//! replica's cells by [`join_partial`], and nothing in any other way. This crate does no IO, asks no
+//! replica's cells by [`join_partial`], all of them in chunks by a [`Transfer`], and nothing in any other way. This crate does no IO, asks no
 //! clock and draws no randomness: rows come in through [`Cells`] and go out as [`Changes`], time and
 //! randomness come in through [`Mint`].
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -32,6 +32,7 @@ mod stamp;
 mod state;
 pub mod tally;
 mod token;
+mod transfer;
 
 pub use address::{Address, AddressRange};
 pub use cell::Cell;
@@ -49,3 +50,6 @@ pub use root::{Counts, PendingDelete, Root};
 pub use stamp::{Clock, DRIFT_MILLIS_MAX, HybridTime, Stamp};
 pub use state::State;
 pub use token::{ContextToken, TokenError};
+pub use transfer::{
+    Transfer, TransferError, abandon_transfer, begin_transfer, complete_transfer, join_transferred,
+};

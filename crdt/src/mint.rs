@@ -49,9 +49,11 @@ impl Actors {
     /// The next dot for a key with this context: under the newest unspent actor in it, else the first
     /// of the current one.
     ///
-    /// `context` must hold all that this replica knows of the key; then no dot is minted twice
-    /// (invariant 1). `None` where somebody claims to have seen so many dots of the current actor that it
+    /// `context` must hold all that this replica knows of the key ([`Root::minted`]); then no dot is minted
+    /// twice (invariant 1). `None` where somebody claims to have seen so many dots of the current actor that it
     /// cannot be gone on with: draw another.
+    ///
+    /// [`Root::minted`]: crate::Root::minted
     pub fn next_dot(&self, context: &Context) -> Option<Dot> {
         let known = self.unspent.iter().rev().map(|&actor| (actor, context.greatest(actor)));
         match known.into_iter().find(|&(_, greatest)| greatest > 0 && greatest < SEQUENCE_MAX) {

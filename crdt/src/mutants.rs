@@ -36,11 +36,13 @@ pub enum Mutant {
     SettleUncovered,
     /// A removal that is to win over concurrent adds leaves nothing behind.
     RemovalForgotten,
+    /// Invariant 5: a transfer's whole context is taken in with its first chunk.
+    ContextClaimedTooEarly,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 15] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::DotReuse,
         Mutant::DeltaClaimsContext,
         Mutant::PartialClaimsContext,
@@ -56,6 +58,7 @@ impl Mutant {
         Mutant::DropWithoutTallies,
         Mutant::SettleUncovered,
         Mutant::RemovalForgotten,
+        Mutant::ContextClaimedTooEarly,
     ];
 }
 

@@ -31,6 +31,9 @@ pub struct Partial {
     tallies: Option<BTreeMap<Address, Cell>>,
     /// Whether the counts are those of the very replica the cells came from.
     exact: bool,
+    /// Whether a replica that it came from was in the middle of a transfer: of its live dots the context
+    /// then claims only those carried.
+    transferring: bool,
 }
 
 /// Two partial states do not cover the same cells.
@@ -65,17 +68,27 @@ impl Partial {
         let tallies = footprint.tallied.then(|| cells.tallied().map(bare).collect());
         let exact = cells.is_exact() && !root.is_counting();
         root.pending = None;
-        Partial { root, cells: covered, ranges: footprint.ranges.to_vec(), tallies, exact }
+        let transferring = cells.is_transferring();
+        // A context that claimed what a transfer has not brought would make unseen adds look removed
+        // (invariant 5).
+        if root.transfer.take().is_some() {
+            let carried = covered.values().chain([&root.register, &root.expiry]);
+            let carried = carried.flat_map(Cell::dots).map(|(dot, _)| *dot);
+            root.context.extend(carried.collect::<Vec<_>>());
+        }
+        let ranges = footprint.ranges.to_vec();
+        Partial { root, cells: covered, ranges, tallies, exact, transferring }
     }
 
     /// From parts that may come from elsewhere: `None` unless every live dot is in the context, every
-    /// cell lives outside the root, no range ends before it starts, and nothing is pending.
+    /// cell lives outside the root, no range ends before it starts, and nothing is pending or on its way.
     pub fn from_parts(
         root: Root,
         cells: BTreeMap<Address, Cell>,
         ranges: Vec<AddressRange>,
         tallies: Option<BTreeMap<Address, Cell>>,
         exact: bool,
+        transferring: bool,
     ) -> Option<Self> {
         let outside = |(address, _): (&Address, &Cell)| !address.kind.lives_in_root();
         let seen = |cell: &Cell| cell.dots().iter().all(|(dot, _)| root.context.contains(*dot));
@@ -84,8 +97,9 @@ impl Partial {
             && cells.values().chain([&root.register, &root.expiry]).all(seen)
             && tallies.iter().flatten().all(bare)
             && ranges.iter().all(AddressRange::is_sound)
-            && root.pending.is_none();
-        sound.then_some(Partial { root, cells, ranges, tallies, exact })
+            && root.pending.is_none()
+            && root.transfer.is_none();
+        sound.then_some(Partial { root, cells, ranges, tallies, exact, transferring })
     }
 
     pub(crate) fn merged_root(&self) -> &Root {
@@ -138,6 +152,7 @@ impl Partial {
             && self.root.dots_sum == other.root.dots_sum
             && self.root.tallies_sum == other.root.tallies_sum
             && self.root.counts == other.root.counts;
+        self.transferring |= other.transferring;
         let (mine, theirs) = (&self.root.context, &other.root.context);
         let nothing = Cell::new();
         for (address, cell) in &mut self.cells {
@@ -228,6 +243,10 @@ impl Cells for Partial {
 
     fn is_exact(&self) -> bool {
         self.exact
+    }
+
+    fn is_transferring(&self) -> bool {
+        self.transferring
     }
 
     fn shows_tallies(&self) -> bool {

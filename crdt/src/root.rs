@@ -1,13 +1,19 @@
 //! Roots: what a key keeps beside its cells.
 
+use std::borrow::Cow;
+
+use crate::address::Address;
 use crate::cell::Cell;
 use crate::context::Context;
+use crate::dot::Dot;
 use crate::kind::{COUNTED_KINDS, Kind};
+use crate::transfer::Transfer;
 
 /// A key's root: one row, read and written with every operation on the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Root {
-    /// Every dot that this replica has seen of the key. Holds every live dot.
+    /// Every dot that this replica has seen of the key. Holds every live dot but those that are known by
+    /// a [transfer](Root::transfer) so far.
     pub context: Context,
     /// The cell of [`Kind::Register`].
     pub register: Cell,
@@ -21,6 +27,8 @@ pub struct Root {
     pub tallies_sum: u128,
     /// A deletion of the whole key whose rows are not swept yet.
     pub pending: Option<Box<PendingDelete>>,
+    /// All of another replica's cells on their way here, in chunks.
+    pub transfer: Option<Box<Transfer>>,
 }
 
 /// The kinds where a live cell is more than one with dots.
@@ -50,13 +58,39 @@ pub struct PendingDelete {
     /// Dead, but in sums and counts until swept.
     pub counting: Context,
     /// The sweep goes on after this address; `None` before its first row.
-    pub cursor: Option<crate::address::Address>,
+    pub cursor: Option<Address>,
 }
 
 impl Root {
     /// Whether sums and counts wait for a sweep: until then, neither says what a reader would see.
     pub fn is_counting(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| !pending.counting.is_empty())
+    }
+
+    /// Whether a dot of the cell at `address` was seen: it is live there or dead.
+    pub(crate) fn knows(&self, address: &Address, dot: Dot) -> bool {
+        let transferred =
+            |transfer: &Transfer| transfer.has_passed(address) && transfer.context.contains(dot);
+        self.context.contains(dot) || self.transfer.as_deref().is_some_and(transferred)
+    }
+
+    /// Every dot that is known to have been minted for the key: those seen, and those that a transfer is
+    /// yet to bring. The next dot is [minted](crate::Actors::next_dot) past all of them.
+    pub fn minted(&self) -> Cow<'_, Context> {
+        match &self.transfer {
+            None => Cow::Borrowed(&self.context),
+            Some(transfer) => {
+                let mut minted = self.context.clone();
+                minted.join(&transfer.context);
+                Cow::Owned(minted)
+            }
+        }
+    }
+
+    /// Whether a whole-key delete that observed `whole` leaves no dot alive.
+    pub(crate) fn is_covered_by(&self, whole: &Context) -> bool {
+        let passed = self.transfer.as_ref().filter(|transfer| transfer.cursor.is_some());
+        whole.covers(&self.context) && passed.is_none_or(|transfer| whole.covers(&transfer.context))
     }
 
     /// The cell of `kind`.
@@ -80,6 +114,7 @@ impl Root {
             && self.counts.rows == 0
             && self.register.is_empty()
             && self.expiry.is_empty()
+            && self.transfer.is_none()
     }
 }
 

@@ -14,7 +14,8 @@ use coterie_crdt::operation::{
 };
 use coterie_crdt::{
     Actor, Actors, Address, AddressRange, Cell, Cells, Clock, Context, ContextToken, Delta, Dot,
-    Footprint, Kind, Mint, Partial, PendingDelete, Root, State,
+    Footprint, Kind, Mint, Partial, PendingDelete, Root, State, Transfer, begin_transfer,
+    join_transferred,
 };
 use proptest::prelude::*;
 
@@ -121,6 +122,30 @@ fn a_set_with_a_pending_delete_is_written_as_documented() {
              00"
         )
     );
+}
+
+#[test]
+fn a_root_with_a_transfer_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&add(&["m"]));
+    let sender = replica.state.root().expect("written").context.clone();
+    let member = Address::new(Kind::Member, "m");
+    let mut state = State::new();
+    state.apply(begin_transfer(&state, &sender));
+    let bytes = encode_root(state.root().expect("begun"));
+    assert_eq!(hex(&bytes), "0110 0000 01aa000000000000000100 00".replace(' ', ""));
+    let chunk = Partial::extract(&replica.state, &Footprint::between(None, &member));
+    state.apply(join_transferred(&state, &chunk, &member, 9).expect("is next"));
+    let root = state.root().expect("begun");
+    let bytes = encode_root(root);
+    let (counts, sums) = ("00000001000000000000000000 01".replace(' ', ""), 32);
+    assert_eq!(hex(&bytes[..18]), "01140000".to_owned() + &counts);
+    assert_eq!(hex(&bytes[18 + sums..]), "01aa00000000000000010001 05016d".replace(' ', ""));
+    assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
+    // What is sent on claims the dot that it carries, and says that there may be others.
+    let whole = Partial::extract(&state, &Footprint::whole());
+    assert_eq!(*whole.context(), sender);
+    assert_eq!(encode_partial(&whole)[1], 0b101);
 }
 
 #[test]
@@ -364,11 +389,13 @@ fn every_part_of_a_root_comes_back() {
         counting: context(&[(2, 1), (2, 3)]),
         cursor: Some(Address::new(Kind::Scored, "m")),
     };
+    let transfer = Transfer { context: context(&[(1, 7)]), cursor: Some(Address::EXPIRY) };
     let root = Root {
         context: context(&[(1, 1), (2, 1), (2, 3)]),
         dots_sum: 5,
         tallies_sum: u128::MAX,
         pending: Some(Box::new(pending)),
+        transfer: Some(Box::new(transfer)),
         ..Root::default()
     };
     assert_eq!(decode_root(&encode_root(&root).into()), Ok(root));

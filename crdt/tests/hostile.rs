@@ -203,7 +203,8 @@ fn partial() -> impl Strategy<Value = Partial> {
                 tallied
             });
             let ranges = ranges.into_iter().map(range).collect();
-            Partial::from_parts(root, cells, ranges, tallied, exact).expect("names its dots")
+            Partial::from_parts(root, cells, ranges, tallied, exact, !exact)
+                .expect("names its dots")
         },
     )
 }
@@ -420,7 +421,9 @@ fn a_range_that_ends_before_it_starts_is_refused() {
         from: Bytes::from_static(from),
         to: Some(Bytes::from_static(to)),
     };
-    let of = |range| Partial::from_parts(Root::default(), BTreeMap::new(), vec![range], None, true);
+    let of = |range| {
+        Partial::from_parts(Root::default(), BTreeMap::new(), vec![range], None, true, false)
+    };
     assert!(of(range(b"b", b"a")).is_none());
     let empty = of(range(b"b", b"b")).expect("an empty range is one");
     assert_eq!(decode_partial(&encode_partial(&empty).into()).as_ref(), Ok(&empty));

@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use bytes::Bytes;
+use coterie_crdt::encoding::encode_root;
 use coterie_crdt::operation::{
     AddCondition, HashOperation, KeyOperation, ListEnd, ListOperation, MapOperation, MapPath,
     Operation, Reply, SetOperation, SetVerb, SortedSetOperation,
 };
 use coterie_crdt::{
-    Actor, Actors, Address, AddressRange, Cell, Cells, Changes, Clock, Context, Direction, Mint,
-    Root, Score, State, join_delta, sweep,
+    Actor, Actors, Address, AddressRange, Cell, Cells, Changes, Clock, Context, Direction,
+    Footprint, Kind, Mint, Partial, Root, Score, State, begin_transfer, complete_transfer,
+    join_delta, join_transferred, sweep,
 };
 
 /// How many elements the large keys have.
@@ -220,6 +222,42 @@ fn removing_a_submap_touches_that_submap_only() {
         assert!(cost.changes.cells.iter().all(|(address, _)| inside(address)));
         assert_eq!(Reply::count(cost.changes.cells.len()), cost.reply);
     }
+}
+
+#[test]
+fn receiving_a_large_key_costs_each_chunk_and_builds_no_cloud() {
+    const CHUNK: usize = 1_000;
+    let from = large_set();
+    let sender = from.root().unwrap().context.clone();
+    let mut state = State::new();
+    state.apply(begin_transfer(&state, &sender));
+    let mut names = names().skip(CHUNK - 1).step_by(CHUNK);
+    let (mut chunks, mut root_bytes_max, mut rows_max) = (0, 0, 0);
+    let transfer = |state: &State| state.root().unwrap().transfer.clone().unwrap();
+    while !transfer(&state).is_at_end() {
+        let cursor = transfer(&state).cursor;
+        let upto = names.next().map(|name| Address::new(Kind::Member, name));
+        let upto = upto.unwrap_or(Address::EXPIRY);
+        let sending = Counted::new(&from);
+        let chunk = Partial::extract(&sending, &Footprint::between(cursor.as_ref(), &upto));
+        let receiving = Counted::new(&state);
+        let changes = join_transferred(&receiving, &chunk, &upto, CHUNK).unwrap();
+        assert!(receiving.rows_read() == 1, "none was there");
+        rows_max = rows_max.max(sending.rows_read()).max(changes.rows());
+        state.apply(changes);
+        let root = state.root().unwrap();
+        assert!(root.context.is_empty(), "the transfer's context knows them");
+        root_bytes_max = root_bytes_max.max(encode_root(root).len());
+        chunks += 1;
+    }
+    println!(
+        "{ELEMENTS} members in {chunks} chunks, {rows_max} rows and {root_bytes_max} bytes of root"
+    );
+    assert!(rows_max <= CHUNK + 1, "a chunk and the root");
+    assert!(root_bytes_max <= 200);
+    state.apply(complete_transfer(&state));
+    assert_eq!(state.digest(), from.digest());
+    assert!(state == from);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::address::AddressRange;
+use crate::cells::Cells;
 use crate::delta::Delta;
 use crate::encoding::root::put_root;
 use crate::encoding::{
@@ -40,7 +41,9 @@ pub fn decode_delta(bytes: &Bytes) -> Result<Delta, DecodeError> {
 /// A partial state as it crosses the wire.
 pub fn encode_partial(partial: &Partial) -> Vec<u8> {
     let tallies = partial.tallies();
-    let flags = u8::from(partial.has_exact_counts()) | u8::from(tallies.is_some()) << 1;
+    let flags = u8::from(partial.has_exact_counts())
+        | u8::from(tallies.is_some()) << 1
+        | u8::from(partial.is_transferring()) << 2;
     let mut out = vec![VERSION, flags];
     put_root(&mut out, partial.merged_root());
     put_varint(&mut out, partial.ranges().len() as u64);
@@ -65,7 +68,7 @@ pub fn encode_partial(partial: &Partial) -> Vec<u8> {
 /// [`DecodeError`]
 pub fn decode_partial(bytes: &Bytes) -> Result<Partial, DecodeError> {
     let mut reader = Reader::versioned(bytes)?;
-    let flags = reader.flags("partial state flags", 0b11)?;
+    let flags = reader.flags("partial state flags", 0b111)?;
     let root = reader.root()?;
     let mut ranges = Vec::new();
     for _ in 0..reader.varint()? {
@@ -76,7 +79,7 @@ pub fn decode_partial(bytes: &Bytes) -> Result<Partial, DecodeError> {
     let cells = reader.cells()?;
     let tallies = if flags & 0b10 != 0 { Some(reader.cells()?) } else { None };
     reader.finish()?;
-    Partial::from_parts(root, cells, ranges, tallies, flags & 1 != 0)
+    Partial::from_parts(root, cells, ranges, tallies, flags & 1 != 0, flags & 0b100 != 0)
         .ok_or(DecodeError::NotCanonical("partial state"))
 }
 

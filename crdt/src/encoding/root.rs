@@ -2,16 +2,19 @@
 
 use bytes::Bytes;
 
+use crate::address::Address;
 use crate::cell::Cell;
 use crate::encoding::cell::put_cell;
 use crate::encoding::{DecodeError, Reader, VERSION, encode_context, put_address, put_varint};
 use crate::kind::Kind;
 use crate::root::{Counts, PendingDelete, Root};
+use crate::transfer::Transfer;
 
 const REGISTER: u8 = 1;
 const EXPIRY: u8 = 1 << 1;
 const COUNTS: u8 = 1 << 2;
 const PENDING: u8 = 1 << 3;
+const TRANSFER: u8 = 1 << 4;
 
 /// The root row of a key.
 pub fn encode_root(root: &Root) -> Vec<u8> {
@@ -38,6 +41,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         (!root.expiry.is_empty(), EXPIRY),
         (counted, COUNTS),
         (root.pending.is_some(), PENDING),
+        (root.transfer.is_some(), TRANSFER),
     ];
     out.push(flags.into_iter().map(|(set, flag)| u8::from(set) * flag).sum());
     encode_context(out, &root.context);
@@ -54,23 +58,27 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
     if let Some(pending) = &root.pending {
         encode_context(out, &pending.settled);
         encode_context(out, &pending.counting);
-        out.push(u8::from(pending.cursor.is_some()));
-        if let Some(cursor) = &pending.cursor {
-            put_address(out, cursor);
-        }
+        put_cursor(out, pending.cursor.as_ref());
+    }
+    if let Some(transfer) = &root.transfer {
+        encode_context(out, &transfer.context);
+        put_cursor(out, transfer.cursor.as_ref());
+    }
+}
+
+fn put_cursor(out: &mut Vec<u8>, cursor: Option<&Address>) {
+    out.push(u8::from(cursor.is_some()));
+    if let Some(cursor) = cursor {
+        put_address(out, cursor);
     }
 }
 
 impl Reader<'_> {
     pub(super) fn root(&mut self) -> Result<Root, DecodeError> {
-        let flags = self.flags("root flags", REGISTER | EXPIRY | COUNTS | PENDING)?;
+        let flags = self.flags("root flags", REGISTER | EXPIRY | COUNTS | PENDING | TRANSFER)?;
         let mut root = Root { context: self.context()?, ..Root::default() };
         root.register = self.resident(flags & REGISTER != 0, Kind::Register)?;
         root.expiry = self.resident(flags & EXPIRY != 0, Kind::Expiry)?;
-        let mut dots = root.register.dots().iter().chain(root.expiry.dots());
-        if !dots.all(|(dot, _)| root.context.contains(*dot)) {
-            return Err(DecodeError::NotCanonical("dot outside the context"));
-        }
         if flags & COUNTS != 0 {
             root.counts = Counts::from_numbers(|| self.count())?;
             root.dots_sum = self.u128()?;
@@ -81,10 +89,26 @@ impl Reader<'_> {
         }
         if flags & PENDING != 0 {
             let (settled, counting) = (self.context()?, self.context()?);
-            let cursor = if self.flag("cursor")? { Some(self.address()?) } else { None };
+            let cursor = self.cursor()?;
             root.pending = Some(Box::new(PendingDelete { settled, counting, cursor }));
         }
-        Ok(root)
+        if flags & TRANSFER != 0 {
+            let (context, cursor) = (self.context()?, self.cursor()?);
+            root.transfer = Some(Box::new(Transfer { context, cursor }));
+        }
+        let seen = |address: Address| {
+            let mut dots = root.resident(address.kind).dots().iter();
+            dots.all(|(dot, _)| root.knows(&address, *dot))
+        };
+        if seen(Address::REGISTER) && seen(Address::EXPIRY) {
+            Ok(root)
+        } else {
+            Err(DecodeError::NotCanonical("dot outside the context"))
+        }
+    }
+
+    fn cursor(&mut self) -> Result<Option<Address>, DecodeError> {
+        if self.flag("cursor")? { Ok(Some(self.address()?)) } else { Ok(None) }
     }
 
     fn resident(&mut self, there: bool, kind: Kind) -> Result<Cell, DecodeError> {

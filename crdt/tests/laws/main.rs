@@ -14,4 +14,5 @@ mod replica;
 mod search;
 mod sound;
 mod subject;
+mod transfers;
 mod violation;

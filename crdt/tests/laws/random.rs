@@ -50,7 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Runs `check` on random values of a strategy, from a fixed seed.
-fn check<S: Strategy>(strategy: &S, check: impl Fn(S::Value))
+pub(crate) fn check<S: Strategy>(strategy: &S, check: impl Fn(S::Value))
 where
     S::Value: Debug,
 {
@@ -73,7 +73,7 @@ where
 }
 
 /// All actions of all types, by type; the last group works on any.
-fn actions() -> Vec<Vec<Action>> {
+pub(crate) fn actions() -> Vec<Vec<Action>> {
     use Action as A;
     let each = |of: &dyn Fn(u8) -> Vec<Action>| (0..ELEMENTS).flat_map(of).collect::<Vec<_>>();
     let mut groups = vec![

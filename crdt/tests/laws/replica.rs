@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use coterie_crdt::operation::{OpError, Operation, Reply};
-use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Delta, Mint, State};
+use coterie_crdt::{Actor, Actors, Cells, Clock, Delta, Mint, Root, State};
 
 use crate::model::Events;
 
@@ -43,9 +43,8 @@ pub(crate) fn evaluate(
     clock: &mut Clock,
     late: bool,
 ) -> Evaluated {
-    let unseen = Context::new();
-    let known = cells.root().map_or(&unseen, |root| &root.context);
-    let next = Actors::new(actor_id(actor)).next_dot(known).expect("sequences are small");
+    let known = cells.root().map(Root::minted).unwrap_or_default();
+    let next = Actors::new(actor_id(actor)).next_dot(&known).expect("sequences are small");
     operation.evaluate(cells, &mut Mint::new(next, clock, now(actor, late), 7))
 }
 

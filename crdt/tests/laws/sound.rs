@@ -39,8 +39,11 @@ pub(crate) fn state(state: &State) -> Result<(), Violation> {
     let mut dots: Vec<Dot> = Vec::new();
     let (mut dots_sum, mut tallies_sum, mut tallied) = (0u128, 0u128, 0);
     for (address, cell) in rows(state) {
+        let transferred = root.transfer.as_ref().filter(|transfer| transfer.has_passed(address));
         for (dot, _) in cell.dots() {
-            ensure(root.context.contains(*dot), "live dots are in the context", told)?;
+            let seen = root.context.contains(*dot)
+                || transferred.is_some_and(|transfer| transfer.context.contains(*dot));
+            ensure(seen, "live dots are in the context", told)?;
             ensure(!dots.contains(dot), "a dot lives in one cell only", told)?;
             dots.push(*dot);
         }

@@ -150,7 +150,7 @@ impl<C: Cells> Draft<'_, '_, C> {
     /// Deletes all that was observed of the key, in constant size but for the tallies to take back.
     ///
     /// # Errors
-    /// [`OpError::TooManyTallies`], [`OpError::NeedsTallies`]; nothing is changed then.
+    /// [`OpError::TooManyTallies`], [`OpError::NeedsTallies`], [`OpError::NeedsWholeKey`]; nothing is changed then.
     pub(crate) fn delete_whole(&mut self) -> Result<(), OpError> {
         let tallied = self.root.counts.tallied;
         if tallied > DELETED_TALLIES_MAX {
@@ -158,6 +158,9 @@ impl<C: Cells> Draft<'_, '_, C> {
         }
         if tallied > 0 && !self.base.shows_tallies() {
             return Err(OpError::NeedsTallies);
+        }
+        if self.root.counts.rows > 0 && self.base.is_transferring() {
+            return Err(OpError::NeedsWholeKey);
         }
         let mut addresses: Vec<Address> = vec![Address::REGISTER, Address::EXPIRY];
         addresses.extend(self.written.iter().map(|written| written.address.clone()));

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::address::AddressRange;
+use crate::address::{AddressRange, path_after};
 use crate::cells::{Cells, Direction};
 use crate::footprint::{Footprint, Need};
 use crate::kind::Kind;
@@ -114,19 +114,14 @@ fn part(members: impl Iterator<Item = (Score, Bytes)>, limit: RangeLimit) -> Vec
 fn names(min: &Bound<Bytes>, max: &Bound<Bytes>) -> Option<AddressRange> {
     let from = match min {
         Bound::Included(name) => name.clone(),
-        Bound::Excluded(name) => next(name),
+        Bound::Excluded(name) => path_after(name),
         Bound::Unbounded => Bytes::new(),
     };
     let to = match max {
-        Bound::Included(name) => Some(next(name)),
+        Bound::Included(name) => Some(path_after(name)),
         Bound::Excluded(name) => Some(name.clone()),
         Bound::Unbounded => None,
     };
     let some = to.as_ref().is_none_or(|to| from < *to);
     some.then_some(AddressRange { kind: Kind::Scored, from, to })
-}
-
-/// The least name greater than `name`.
-fn next(name: &Bytes) -> Bytes {
-    name.iter().copied().chain([0]).collect()
 }
