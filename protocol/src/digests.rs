@@ -1,7 +1,7 @@
 //! Digest trees: sums of the digests of a slice's keys, by range of hash.
 //!
-//! A leaf is the sum mod 2^128 of the digests of the keys in one of 256 equal ranges of the partition's
-//! hashes. The only writer of the slice keeps it, and puts it in the same batch as the rows it sums (invariant 15), so
+//! A leaf is the sum mod 2^128 of what the keys in one of 256 equal ranges of the partition's hashes add: a
+//! key's digest, hashed together with the key, of which the digest itself knows nothing. The only writer of the slice keeps it, and puts it in the same batch as the rows it sums (invariant 15), so
 //! it is always true and an equal pair of replicas costs one comparison. Sums, unlike XOR, do not cancel where two keys
 //! have the same difference (invariant 20).
 
@@ -9,7 +9,8 @@ use bytes::Bytes;
 use coterie_crdt::digest::cell_digest;
 use coterie_crdt::{Address, COUNTED_KINDS, Cells, Partial};
 use coterie_ring::{KeyHash, Partitioner};
-use coterie_wire::Slice;
+use coterie_wire::{Key, Slice};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::rows::{Batch, Space, address};
 use xxhash_rust::xxh3::xxh3_128;
@@ -50,12 +51,20 @@ impl Tree {
         *slot = sum;
     }
 
-    /// A key's digest goes from one value to another: puts the new sum of its leaf into `batch`.
-    pub fn replace(&mut self, slice: Slice, leaf: u8, digest: (u128, u128), batch: &mut Batch) {
-        let (from, to) = digest;
-        if from == to {
+    /// The digest of `key` goes from one value to another: puts the new sum of its leaf into `batch`.
+    pub fn replace(
+        &mut self,
+        partitioner: Partitioner,
+        slice: Slice,
+        key: &Key,
+        digest: (u128, u128),
+        batch: &mut Batch,
+    ) {
+        if digest.0 == digest.1 {
             return;
         }
+        let leaf = leaf_of(partitioner, key.hash());
+        let (from, to) = (share_of(key, digest.0), share_of(key, digest.1));
         let sum = self.leaves[usize::from(leaf)].wrapping_sub(from).wrapping_add(to);
         self.load(leaf, sum);
         let address = address::leaf(slice, leaf);
@@ -65,6 +74,13 @@ impl Tree {
             batch.put(Space::Derived, address, Bytes::copy_from_slice(&sum.to_be_bytes()));
         }
     }
+}
+
+/// What a key with that digest adds to its leaf; nothing where the digest is 0. Two keys may well have one
+/// digest, and a leaf that lacks the one is not equal to a leaf that lacks the other.
+#[must_use]
+pub fn share_of(key: &Key, digest: u128) -> u128 {
+    if digest == 0 { 0 } else { xxh3_128_with_seed(&digest.to_be_bytes(), key.hash().0) }
 }
 
 /// The leaf that a key's hash falls into: the 8 bits after those of the partition.

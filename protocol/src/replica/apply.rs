@@ -6,7 +6,7 @@ use coterie_ring::Partitioner;
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Key, Slice};
 
-use crate::digests::{Tree, leaf_of};
+use crate::digests::Tree;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Batch, Space};
 
@@ -104,7 +104,7 @@ pub fn write(
     for derived in &changes.derived {
         write_derived(&prefix, derived, batch);
     }
-    tree.replace(slice, leaf_of(partitioner, key.hash()), changes.digest, batch);
+    tree.replace(partitioner, slice, key, changes.digest, batch);
     applied
 }
 

@@ -11,7 +11,6 @@ use coterie_wire::{Body, Key, Message, RequestId, Slice};
 use super::Event;
 use super::row::{self, Acceptor};
 use super::value::StrongValue;
-use crate::digests::leaf_of;
 use crate::effects::{After, Class, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
@@ -147,9 +146,9 @@ fn store(
     acceptor: &Acceptor,
     batch: &mut Batch,
 ) {
-    let leaf = leaf_of(shared.view.decision.layout().partitioner(), key.hash());
+    let partitioner = shared.view.decision.layout().partitioner();
     let prefix = KeyPrefix::new(slice.partition, key);
     batch.put(Space::Rows, prefix.root(), row::encode(acceptor));
     let state = shared.slices.get_mut(&slice).expect("the caller found it");
-    state.tree.replace(slice, leaf, (before, row::digest(acceptor)), batch);
+    state.tree.replace(partitioner, slice, key, (before, row::digest(acceptor)), batch);
 }
