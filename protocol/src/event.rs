@@ -8,6 +8,7 @@ use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::coordinator;
 use crate::effects::ClientId;
+use crate::linearizable;
 use crate::repair::sync;
 use crate::strong;
 use crate::view::View;
@@ -48,6 +49,8 @@ pub enum Event {
     Synced(sync::Told),
     /// Strong keys go on.
     Strong(strong::Event),
+    /// Linearizable reads go on.
+    Linearizable(linearizable::Event),
 }
 
 /// What lanes tell control.

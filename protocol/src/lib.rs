@@ -11,6 +11,7 @@ pub mod digests;
 mod effects;
 mod event;
 mod lane;
+pub mod linearizable;
 pub mod origin;
 pub mod repair;
 pub mod replica;

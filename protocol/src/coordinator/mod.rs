@@ -17,6 +17,11 @@ pub enum Event {
         /// Of which request.
         request: RequestId,
     },
+    /// A request of this lane itself, for which nobody waits: whoever wants its effect looks for it.
+    Internal {
+        /// What is asked.
+        request: Box<Request>,
+    },
 }
 
 /// The rows that an event of the coordinator needs.

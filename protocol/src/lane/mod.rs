@@ -10,15 +10,17 @@ mod slices;
 use std::time::Duration;
 
 use coterie_swim::Now;
-use coterie_wire::{Body, Committed};
+use coterie_wire::{Body, Committed, Key};
 
 use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
+use crate::linearizable::Linearizable;
+use crate::repair::sync::{Asker, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
 use crate::strong::Strong;
-use crate::{coordinator, replica, strong};
+use crate::{coordinator, linearizable, replica, strong};
 
 pub use open::{OpenError, Start};
 pub use shared::{Settings, Shared};
@@ -34,6 +36,8 @@ pub enum Found {
     Replica(replica::Found),
     /// Those of strong keys.
     Strong(strong::Found),
+    /// Those of linearizable reads.
+    Linearizable(linearizable::Found),
 }
 
 /// One lane of a node.
@@ -43,9 +47,16 @@ pub struct Lane {
     coordinator: Coordinator,
     replicas: Replicas,
     strong: Strong,
+    linearizable: Linearizable,
 }
 
 impl Lane {
+    /// Linearizable reads, for those who look on.
+    #[must_use]
+    pub fn linearizable(&self) -> &Linearizable {
+        &self.linearizable
+    }
+
     /// What all modules share, for those who look on.
     #[must_use]
     pub fn shared(&self) -> &Shared {
@@ -68,7 +79,6 @@ impl Lane {
                 | Body::Forwarded(_)
                 | Body::Wrote(_)
                 | Body::Shown(_)
-                | Body::Queried(_)
                 | Body::Refused(_) => self
                     .coordinator
                     .read_message(&self.shared, *from, message, rows)
@@ -76,7 +86,11 @@ impl Lane {
                 Body::Register(_) | Body::Registered(_) | Body::Vote(_) => {
                     self.strong.read_message(&self.shared, message, rows).map(Found::Strong)
                 }
-                Body::Write(_) | Body::Read(_) | Body::Query(_) => {
+                Body::Query(_) | Body::Queried(_) => self
+                    .linearizable
+                    .read_message(&self.shared, message, rows)
+                    .map(Found::Linearizable),
+                Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
                 Body::Control(_) => Ok(Found::Nothing),
@@ -89,6 +103,9 @@ impl Lane {
             }
             Event::Strong(event) => {
                 self.strong.read_event(&self.shared, event, rows).map(Found::Strong)
+            }
+            Event::Linearizable(event) => {
+                self.linearizable.read_event(&self.shared, event, rows).map(Found::Linearizable)
             }
             Event::Unreachable { .. }
             | Event::View(_)
@@ -107,6 +124,14 @@ impl Lane {
         let first = effects.actions.len();
         let shared = &mut self.shared;
         shared.now = now;
+        let event = match self.held_key(&event).cloned() {
+            None => event,
+            Some(key) => match self.linearizable.keep(&key, event) {
+                Ok(()) => return,
+                Err(event) => *event,
+            },
+        };
+        let shared = &mut self.shared;
         match (event, found) {
             (Event::Message { from, message }, Found::Coordinator(found)) => {
                 self.coordinator.message(shared, from, *message, found, effects);
@@ -126,6 +151,16 @@ impl Lane {
             (Event::Strong(event), Found::Strong(found)) => {
                 self.strong.event(shared, event, found, effects);
             }
+            (Event::Message { from, message }, Found::Linearizable(found)) => {
+                self.linearizable.message(shared, from, *message, found, effects);
+            }
+            (Event::Linearizable(event), Found::Linearizable(found)) => {
+                self.linearizable.event(shared, event, found, effects);
+            }
+            (
+                Event::Synced(Told::Key { with, asker: Asker::Linearizable(request), .. }),
+                Found::Nothing,
+            ) => self.linearizable.key_synchronised(request, with, effects),
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
             }
@@ -136,12 +171,27 @@ impl Lane {
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
                 self.strong.tick(shared, effects);
+                self.linearizable.tick(shared, effects);
             }
             // Control's messages are not for lanes: whoever routes them here has no harm done.
             (Event::Message { .. } | Event::Sync(_) | Event::Synced(_), Found::Nothing) => {}
             (event, found) => panic!("{found:?} was not read for {event:?}"),
         }
         self.number(before, first, effects);
+    }
+
+    /// The key that an event would write to, where writes to it wait for a read to end.
+    fn held_key<'e>(&self, event: &'e Event) -> Option<&'e Key> {
+        let key = if let Event::Request { request, .. } = event {
+            &request.key
+        } else if let Event::Message { message, .. } = event
+            && let Body::Write(write) = &message.body
+        {
+            &write.key
+        } else {
+            return None;
+        };
+        self.linearizable.holds(key).then_some(key)
     }
 
     /// Numbers what this event commits, and lets what it promises bear that number (invariant 2).
@@ -168,6 +218,11 @@ impl Lane {
     /// When it next wants an [`Event::Tick`], as time since the node's start.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        [self.coordinator.next_deadline(), self.strong.next_deadline()].into_iter().flatten().min()
+        let modules = [
+            self.coordinator.next_deadline(),
+            self.strong.next_deadline(),
+            self.linearizable.next_deadline(),
+        ];
+        modules.into_iter().flatten().min()
     }
 }

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
+use crate::linearizable::Linearizable;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
 use crate::slice::SliceState;
@@ -92,6 +93,7 @@ impl Lane {
             coordinator: Coordinator::default(),
             replicas: Replicas::default(),
             strong: Strong::default(),
+            linearizable: Linearizable::default(),
         })
     }
 }

@@ -21,6 +21,9 @@ pub enum ReadError {
     /// What is stored does not decode. It is never taken for absence, and never replicated (invariant 16).
     #[error("a stored row is damaged")]
     Damaged(#[from] DecodeError),
+    /// A row lies where no version writes one.
+    #[error("a stored row has an address that no version wrote")]
+    DamagedAddress,
     /// The row of a strong key does not decode.
     #[error(transparent)]
     DamagedRegister(#[from] strong::DamagedRow),

@@ -8,6 +8,7 @@ pub mod address;
 mod batch;
 mod budget;
 pub mod fetch;
+mod whole;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -16,6 +17,7 @@ pub use batch::{Batch, Change};
 pub use budget::{Budget, ROWS_PER_EVENT_MAX};
 pub use coterie_crdt::Direction;
 pub use fetch::ReadError;
+pub use whole::{WHOLE_BYTES_MAX, WHOLE_ROWS_MAX, Whole, whole};
 
 /// What kind of rows: those of one space never mix with another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

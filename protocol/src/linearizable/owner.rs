@@ -1,0 +1,90 @@
+//! An owner's side of a lap: it joins what it is given and says how its key compares.
+
+use coterie_crdt::digest::key_digest;
+use coterie_crdt::{Cells, Footprint, Partial};
+use coterie_ring::NodeId;
+use coterie_ring::moves::{Quorum, SetVersion};
+use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
+use coterie_wire::peer::write::Change;
+use coterie_wire::{Body, RequestId, Slice};
+
+use super::Found;
+use crate::effects::{After, Class, Effects};
+use crate::event::ControlEvent;
+use crate::lane::Shared;
+use crate::replica;
+use crate::rows::{Batch, Whole};
+
+/// A lap that came from another node.
+pub(super) struct Asked {
+    pub(super) from: NodeId,
+    pub(super) request: RequestId,
+    pub(super) slice: Slice,
+    pub(super) layout: SetVersion,
+    pub(super) epoch: u64,
+    pub(super) query: Query,
+}
+
+pub(super) fn answer(shared: &mut Shared, asked: Asked, found: Found, effects: &mut Effects) {
+    let (from, request, slice) = (asked.from, asked.request, asked.slice);
+    if let Some(state) = shared.slices.get(&slice)
+        && asked.layout > state.replica.sets().tag()
+    {
+        effects.control(ControlEvent::LayoutBehind { peer: from, known: asked.layout });
+    }
+    let digest = asked.query.digest;
+    let compared = compare(shared, asked, found, &mut effects.batch);
+    let body = Body::Queried(Box::new(QueryAnswer { asked: digest, compared }));
+    let message = shared.message(request, slice, body);
+    // Equal means equal on disk: an owner that forgets what it showed would break the majority.
+    effects.send_after(After::Synced, from, Class::Requests, message);
+}
+
+fn compare(shared: &mut Shared, asked: Asked, found: Found, batch: &mut Batch) -> Compared {
+    let (slice, query) = (asked.slice, asked.query);
+    let me = shared.me;
+    let partitioner = shared.view.decision.layout().partitioner();
+    if shared.view.slice(&query.key) != Some(slice) {
+        return Compared::NotReady;
+    }
+    let Some(state) = shared.slices.get_mut(&slice) else { return Compared::NotReady };
+    let known = state.replica.sets().tag();
+    if asked.layout != known {
+        return Compared::OtherLayout { known };
+    }
+    if asked.epoch != state.epoch {
+        return Compared::OtherEpoch { epoch: state.epoch };
+    }
+    if state.replica.status().retired && !state.replica.sets().newest().contains(me) {
+        return Compared::Retired;
+    }
+    if !state.is_received() || !state.replica.sets().owners().contains(&me) {
+        return Compared::NotReady;
+    }
+    let whole = match found {
+        Found::Key(whole) => *whole,
+        Found::Nothing | Found::Damaged => return Compared::NotReady,
+    };
+    let ready = state.replica.may_answer_read(known, Quorum::Majority).is_ok();
+    match whole {
+        Whole::Large(root) if root.is_counting() => Compared::Counting,
+        Whole::Large(root) => match key_digest(&root) {
+            digest if digest == query.digest => Compared::Equal { ready },
+            digest => Compared::Large { digest },
+        },
+        Whole::Small(mut rows) => {
+            if let Some(join) = query.join {
+                let place = (partitioner, slice, &mut state.tree);
+                replica::apply(&query.key, place, &mut rows, &Change::Whole(join), batch);
+            }
+            if rows.root().is_some_and(|root| root.is_counting()) {
+                return Compared::Counting;
+            }
+            if rows.digest() == query.digest {
+                Compared::Equal { ready }
+            } else {
+                Compared::Different(Box::new(Partial::extract(&rows, &Footprint::whole())))
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The coordinator's side of linearizable reads: one lap after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coterie_crdt::digest::key_digest;
+use coterie_crdt::operation::{Condition, KeyOperation, OpError, Operation, Reply, evaluate_all};
+use coterie_crdt::{Cells, Context, Dot, Footprint, Mint, Partial, State};
+use coterie_ring::moves::{DigestAnswer, LinearizableOutcome, Quorum};
+use coterie_ring::{Level, NodeId};
+use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
+use coterie_wire::peer::write::Change;
+use coterie_wire::{
+    Answered, Body, ChangedDots, Key, Levels, Outcome, QuorumCount, Refused, Request, RequestId,
+    SessionDots, Slice, Unavailable,
+};
+
+use super::{Event, Found};
+use crate::effects::{After, Class, Effects};
+use crate::lane::Shared;
+use crate::origin::Origin;
+use crate::repair::sync::{self, Asker};
+use crate::replica;
+use crate::rows::{WHOLE_BYTES_MAX, Whole};
+
+/// Reads under way at once.
+const READS_MAX: usize = 16_384;
+
+/// How long a lap waits for owners that say nothing.
+const LAP_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long a read waits before it asks again owners that cannot compare their key now.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// How many reads ended after how many laps: index 0 counts those of one lap, the last those of more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Laps(pub [u64; 8]);
+
+#[derive(Debug)]
+struct Read {
+    origin: Origin,
+    request: Request,
+    slice: Slice,
+    deadline: Duration,
+    /// Counts from 1; 0 before the first.
+    lap: u32,
+    /// When the lap is over, whoever has not answered.
+    lap_until: Duration,
+    /// The digest that owners are compared with.
+    asked: u128,
+    /// What the operations answer on the state of that digest, and its context.
+    replies: Vec<Result<Reply, OpError>>,
+    seen: Context,
+    answers: Vec<(NodeId, DigestAnswer)>,
+    /// States that differ, to be joined before the next lap.
+    states: Vec<Partial>,
+    /// Owners whose key is too large for a message, and is being synchronised.
+    synchronising: Vec<NodeId>,
+    /// Whether some owner could not compare, so that asking at once would be no use.
+    hopeless: bool,
+    /// Whether the key was found expired, and its removal is under way.
+    expiring: bool,
+}
+
+/// The reads that this lane coordinates.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    reads: BTreeMap<RequestId, Read>,
+    laps: Laps,
+}
+
+impl Reads {
+    pub(super) fn laps(&self) -> &Laps {
+        &self.laps
+    }
+
+    pub(super) fn key(&self, request: RequestId) -> Option<&Key> {
+        self.reads.get(&request).map(|read| &read.request.key)
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        shared: &mut Shared,
+        origin: Origin,
+        request: Request,
+        found: Found,
+        effects: &mut Effects,
+    ) {
+        let id = request.id;
+        let mut end = |outcome| origin.answer(shared, id, outcome, After::Written, effects);
+        let Some(slice) = shared.view.slice(&request.key) else {
+            return end(Outcome::Refused(Refused::NoSuchBucket));
+        };
+        if self.reads.len() >= READS_MAX || self.reads.contains_key(&id) {
+            return end(Outcome::Refused(Refused::Busy));
+        }
+        if let Err(count) = is_available(shared, slice) {
+            return end(Outcome::Unavailable(Unavailable::Owners(count)));
+        }
+        let deadline = shared.now.monotonic + request.time_left;
+        let read = Read {
+            origin,
+            request,
+            slice,
+            deadline,
+            lap: 0,
+            lap_until: deadline,
+            asked: 0,
+            replies: Vec::new(),
+            seen: Context::new(),
+            answers: Vec::new(),
+            states: Vec::new(),
+            synchronising: Vec::new(),
+            hopeless: false,
+            expiring: false,
+        };
+        self.reads.insert(id, read);
+        self.lap(shared, id, found, effects);
+    }
+
+    /// Joins what the last lap brought, and begins the next.
+    pub(super) fn lap(
+        &mut self,
+        shared: &mut Shared,
+        id: RequestId,
+        found: Found,
+        effects: &mut Effects,
+    ) {
+        let Some(read) = self.reads.get_mut(&id) else { return };
+        if !read.synchronising.is_empty() {
+            return;
+        }
+        let now = shared.now.monotonic;
+        let Some(state) = shared.slices.get_mut(&read.slice).filter(|state| state.is_received())
+        else {
+            return self.give_up(shared, id, effects);
+        };
+        let partitioner = shared.view.decision.layout().partitioner();
+        let mut rows = match found {
+            Found::Key(whole) => match *whole {
+                Whole::Small(rows) => rows,
+                Whole::Large(root) => State::from_rows(root, BTreeMap::new()),
+            },
+            Found::Nothing | Found::Damaged => {
+                let outcome = Outcome::Unavailable(Unavailable::Damaged);
+                return self.end(shared, id, outcome, effects);
+            }
+        };
+        let large = rows.cells().len() as u64 != rows.root().map_or(0, |root| root.counts.rows);
+        for partial in std::mem::take(&mut read.states).into_iter().filter(|_| !large) {
+            let place = (partitioner, read.slice, &mut state.tree);
+            let (key, change) = (&read.request.key, Change::Whole(partial));
+            replica::apply(key, place, &mut rows, &change, &mut effects.batch);
+        }
+        let root = rows.root().cloned().unwrap_or_default();
+        read.lap += 1;
+        read.answers.clear();
+        read.hopeless = false;
+        read.lap_until = (now + LAP_TIMEOUT).min(read.deadline);
+        if root.is_counting() {
+            read.hopeless = true;
+            read.lap_until = (now + RETRY).min(read.deadline);
+            return;
+        }
+        let wall = shared.now.wall_millis;
+        if !read.expiring && root.expiry.deadline().is_some_and(|deadline| deadline <= wall) {
+            read.expiring = true;
+            read.lap_until = (now + RETRY).min(read.deadline);
+            read.hopeless = true;
+            return remove_expired(shared, &read.request, read.deadline - now, effects);
+        }
+        if large && !reads_root_only(&read.request.operations) {
+            let outcome = Outcome::Refused(Refused::TooLarge { bytes_max: WHOLE_BYTES_MAX as u64 });
+            return self.end(shared, id, outcome, effects);
+        }
+        read.asked = key_digest(&root);
+        read.seen = root.context;
+        read.replies = evaluate(shared, &read.request.operations, &rows);
+        // The first lap asks; those after it bring along what was joined, so that owners become equal.
+        let carried =
+            (read.lap > 1 && !large).then(|| Partial::extract(&rows, &Footprint::whole()));
+        let lap = u8::try_from(read.lap - 1).unwrap_or(u8::MAX);
+        let (slice, key, digest) = (read.slice, read.request.key.clone(), read.asked);
+        for owner in shared.view.live_sets(slice).owners() {
+            if owner != shared.me {
+                let query = Query { key: key.clone(), join: carried.clone(), digest, lap };
+                let mut message = shared.message(id, slice, Body::Query(Box::new(query)));
+                message.time_left = Some(read.deadline.saturating_sub(now));
+                effects.send(owner, Class::Requests, message);
+            }
+        }
+        let own = Event::OwnSynced { request: id, lap: read.lap };
+        effects.lane(After::Synced, crate::Event::Linearizable(own));
+    }
+
+    /// What this node had when the lap began counts, now that it is on disk.
+    pub(super) fn own_synced(
+        &mut self,
+        shared: &mut Shared,
+        id: RequestId,
+        lap: u32,
+        effects: &mut Effects,
+    ) {
+        let Some(read) = self.reads.get_mut(&id).filter(|read| read.lap == lap) else { return };
+        let Some(state) = shared.slices.get(&read.slice) else { return };
+        let newest = state.replica.sets().tag();
+        let ready = state.replica.may_answer_read(newest, Quorum::Majority).is_ok();
+        let answer = if ready { DigestAnswer::EqualAndReady } else { DigestAnswer::Equal };
+        read.answers.push((shared.me, answer));
+        self.judge(shared, id, effects);
+    }
+
+    /// An owner has compared.
+    pub(super) fn answered(
+        &mut self,
+        shared: &mut Shared,
+        from: NodeId,
+        id: RequestId,
+        answer: QueryAnswer,
+        effects: &mut Effects,
+    ) {
+        let Some(read) = self.reads.get_mut(&id) else { return };
+        if answer.asked != read.asked || read.answers.iter().any(|(by, _)| *by == from) {
+            return;
+        }
+        let counted = match answer.compared {
+            Compared::Equal { ready: true } => DigestAnswer::EqualAndReady,
+            Compared::Equal { ready: false } => DigestAnswer::Equal,
+            Compared::Retired => DigestAnswer::Retired,
+            Compared::Different(partial) => {
+                read.states.push(*partial);
+                DigestAnswer::Different
+            }
+            Compared::Large { .. } => {
+                read.synchronising.push(from);
+                let asker = Asker::Linearizable(id);
+                let event = sync::Event::Key { key: read.request.key.clone(), with: from, asker };
+                effects.lane(After::Written, crate::Event::Sync(event));
+                DigestAnswer::Different
+            }
+            Compared::Counting
+            | Compared::NotReady
+            | Compared::OtherLayout { .. }
+            | Compared::OtherEpoch { .. } => {
+                read.hopeless = true;
+                DigestAnswer::Different
+            }
+        };
+        read.answers.push((from, counted));
+        self.judge(shared, id, effects);
+    }
+
+    pub(super) fn key_synchronised(&mut self, id: RequestId, with: NodeId, effects: &mut Effects) {
+        let Some(read) = self.reads.get_mut(&id) else { return };
+        read.synchronising.retain(|node| *node != with);
+        if read.synchronising.is_empty() {
+            next_lap(id, effects);
+        }
+    }
+
+    /// Ends the read, or the lap, if the answers so far decide it.
+    fn judge(&mut self, shared: &mut Shared, id: RequestId, effects: &mut Effects) {
+        let read = self.reads.get_mut(&id).expect("the caller found it");
+        let sets = shared.view.live_sets(read.slice);
+        if sets.linearizable_outcome(&read.answers) == LinearizableOutcome::Done {
+            let slot = usize::try_from(read.lap - 1).unwrap_or(usize::MAX);
+            self.laps.0[slot.min(self.laps.0.len() - 1)] += 1;
+            let epoch = shared.slices.get(&read.slice).map_or(0, |state| state.epoch);
+            let outcome = Outcome::Done(Box::new(Answered {
+                replies: std::mem::take(&mut read.replies),
+                changed: ChangedDots::default(),
+                seen: (std::mem::take(&mut read.seen), epoch),
+                owners: read.answers.iter().map(|(by, _)| *by).collect(),
+                fallbacks: Vec::new(),
+                everywhere: false,
+                explanation: None,
+            }));
+            return self.end(shared, id, outcome, effects);
+        }
+        // If all that are still to answer were equal and ready, could it be done?
+        let silent = |node: &NodeId| !read.answers.iter().any(|(by, _)| by == node);
+        let hoped = sets.owners().into_iter().filter(silent);
+        let mut answers = read.answers.clone();
+        answers.extend(hoped.map(|node| (node, DigestAnswer::EqualAndReady)));
+        let open = sets.linearizable_outcome(&answers) == LinearizableOutcome::Done;
+        if !open && !read.hopeless && read.synchronising.is_empty() {
+            next_lap(id, effects);
+        } else if !open && read.hopeless {
+            read.lap_until = read.lap_until.min(shared.now.monotonic + RETRY);
+        }
+    }
+
+    pub(super) fn tick(&mut self, shared: &mut Shared, effects: &mut Effects) {
+        let now = shared.now.monotonic;
+        let due = |read: &Read| read.next_deadline() <= now;
+        let ids: Vec<RequestId> =
+            self.reads.iter().filter(|(_, read)| due(read)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let read = self.reads.get_mut(&id).expect("it was found");
+            if read.deadline <= now {
+                self.give_up(shared, id, effects);
+            } else {
+                read.expiring = false;
+                read.lap_until = read.deadline;
+                next_lap(id, effects);
+            }
+        }
+    }
+
+    fn give_up(&mut self, shared: &Shared, id: RequestId, effects: &mut Effects) {
+        let Some(read) = self.reads.get(&id) else { return };
+        let equal = |(_, answer): &&(NodeId, DigestAnswer)| {
+            matches!(answer, DigestAnswer::Equal | DigestAnswer::EqualAndReady)
+        };
+        let have = read.answers.iter().filter(equal).count();
+        let owners = shared.view.live_sets(read.slice).newest().members.len();
+        let count = QuorumCount { have: small(have), need: small(owners / 2 + 1) };
+        self.end(shared, id, Outcome::Unavailable(Unavailable::Answers(count)), effects);
+    }
+
+    fn end(&mut self, shared: &Shared, id: RequestId, outcome: Outcome, effects: &mut Effects) {
+        let Some(read) = self.reads.remove(&id) else { return };
+        // What was joined on the way has to be as durable as what is shown.
+        read.origin.answer(shared, id, outcome, After::Written, effects);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.reads.values().map(Read::next_deadline).min()
+    }
+}
+
+impl Read {
+    fn next_deadline(&self) -> Duration {
+        if self.synchronising.is_empty() {
+            self.lap_until.min(self.deadline)
+        } else {
+            self.deadline
+        }
+    }
+}
+
+fn next_lap(request: RequestId, effects: &mut Effects) {
+    effects.lane(After::Written, crate::Event::Linearizable(Event::Lap { request }));
+}
+
+/// Whether a majority of each live owner set is alive; how many are, where that is not so.
+fn is_available(shared: &Shared, slice: Slice) -> Result<(), QuorumCount> {
+    for set in shared.view.live_sets(slice).all() {
+        let live = set.members.iter().filter(|node| shared.view.is_live(**node)).count();
+        let need = set.members.len() / 2 + 1;
+        if live < need {
+            return Err(QuorumCount { have: small(live), need: small(need) });
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the removal of what is left of a key that has expired: a request that changes nothing else, as
+/// no expiry is later than the beginning of time.
+fn remove_expired(shared: &mut Shared, read: &Request, time_left: Duration, effects: &mut Effects) {
+    let nothing = KeyOperation::ExpireAt { at: 0, condition: Condition::IfLater };
+    let request = Request {
+        id: shared.draw_request(),
+        key: read.key.clone(),
+        operations: vec![Operation::Key(nothing)],
+        levels: Levels { write: Some(Level::Linearizable), read: Some(Level::Linearizable) },
+        time_left,
+        session: SessionDots::default(),
+        explain: false,
+    };
+    let event = crate::coordinator::Event::Internal { request: Box::new(request) };
+    effects.lane(After::Written, crate::Event::Coordinator(event));
+}
+
+fn reads_root_only(operations: &[Operation]) -> bool {
+    operations.iter().all(|operation| operation.footprint() == Footprint::root())
+}
+
+/// Evaluates operations that only read.
+fn evaluate(
+    shared: &mut Shared,
+    operations: &[Operation],
+    rows: &State,
+) -> Vec<Result<Reply, OpError>> {
+    let random = shared.random();
+    let wall = shared.now.wall_millis;
+    let unused = Dot::new(shared.draw_actor(), 1);
+    let mint = Mint::new(unused, &mut shared.clock, wall, random);
+    let (replies, delta) =
+        evaluate_all(operations, rows, &mut mint.with_limits(shared.settings.limits));
+    assert!(delta.is_empty(), "a linearizable read changes nothing");
+    replies
+}
+
+fn small(count: usize) -> u8 {
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
