@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::digest::address_hash;
 use crate::kind::{COUNTED_KINDS, Kind};
 
 /// Where in a key a cell is: its kind, then a path of bytes. Ordered as its row key is.
@@ -22,6 +23,12 @@ impl Address {
     /// The cell of `kind` at `path`.
     pub fn new(kind: Kind, path: impl Into<Bytes>) -> Self {
         Address { kind, path: path.into() }
+    }
+
+    /// Where the cell is in the order in which replicas compare the cells of a large key: xxh3-64 of a feed
+    /// of its own (docs/formats.md, "Digests").
+    pub fn hash(&self) -> u64 {
+        address_hash(self)
     }
 
     /// Whether there is such a cell: the only one of its kind has no path.

@@ -5,12 +5,15 @@
 //! digests and its context's, so it can be kept up to date from the rows that an operation touches.
 //! The bytes fed to the hash are in docs/formats.md.
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::address::Address;
 use crate::cell::Cell;
+use crate::cells::{Cells, Direction, logical};
 use crate::context::Context;
 use crate::dot::Dot;
+use crate::footprint::Footprint;
+use crate::kind::COUNTED_KINDS;
 use crate::mutants::{Mutant, mutant};
 use crate::payload::Payload;
 use crate::root::Root;
@@ -87,6 +90,59 @@ pub fn key_digest(root: &Root) -> u128 {
     root.dots_sum.wrapping_add(root.tallies_sum).wrapping_add(root_digest(root))
 }
 
+/// The sum of the digests of some cells outside the root.
+pub fn cells_digest<'a>(cells: impl Iterator<Item = (&'a Address, &'a Cell)>) -> u128 {
+    cells.fold(0, |sum, (address, cell)| sum.wrapping_add(cell_digest(address, cell)))
+}
+
+/// The digest of what an operation with this footprint sees: register and expiry, the cells named and those
+/// in ranges named, and of which kinds any cell is live; pending deletes applied.
+///
+/// Replicas with equal ones answer equally, though they may differ in cells that the operation does not
+/// see, and in what they have seen. Needs the rows of the footprint. Where that names something derived,
+/// all cells decide, and the digest is of the whole key's too; tallies that a delete has to take back are
+/// those of the whole key.
+pub fn footprint_digest(cells: &impl Cells, footprint: &Footprint) -> u128 {
+    let nothing = Root::default();
+    let root = cells.root().unwrap_or(&nothing);
+    let digest = |address: &Address, cell| cell_digest(address, &logical(root, cell));
+    let mut sum = cell_digest(&Address::REGISTER, &root.register)
+        .wrapping_add(cell_digest(&Address::EXPIRY, &root.expiry))
+        .wrapping_add(kinds_digest(root));
+    for address in footprint.cells.iter().filter(|address| !address.kind.lives_in_root()) {
+        let cell = cells.cell(address).map_or(0, |cell| digest(address, cell));
+        sum = sum.wrapping_add(cell);
+    }
+    for range in &footprint.ranges {
+        let inside = cells.scan(range, Direction::Forward);
+        sum = inside.fold(sum, |sum, (address, cell)| sum.wrapping_add(digest(address, cell)));
+    }
+    if footprint.tallied {
+        sum = sum.wrapping_add(root.tallies_sum);
+    }
+    if !footprint.derived.is_empty() {
+        sum = sum.wrapping_add(key_digest(root));
+    }
+    sum
+}
+
+/// The digest of which kinds are live. While a deletion is being counted nobody can tell, and it is not
+/// that of any replica of which one can.
+fn kinds_digest(root: &Root) -> u128 {
+    let mut feed = Feed::new(b'k');
+    feed.put([u8::from(root.is_counting())]);
+    for kind in COUNTED_KINDS {
+        feed.put([u8::from(root.counts.live(kind) > 0)]);
+    }
+    feed.digest()
+}
+
+/// Where a cell is in the order in which replicas compare the cells of a large key.
+pub(crate) fn address_hash(address: &Address) -> u64 {
+    let feed = Feed::of_cell(b'a', address);
+    xxh3_64(feed.bytes_fed())
+}
+
 /// The bytes to be hashed. Most are short, so they are gathered without allocating.
 struct Feed {
     inline: [u8; 384],
@@ -110,11 +166,11 @@ impl Feed {
     }
 
     fn digest(&self) -> u128 {
-        if self.spilled.is_empty() {
-            xxh3_128(&self.inline[..self.length])
-        } else {
-            xxh3_128(&self.spilled)
-        }
+        xxh3_128(self.bytes_fed())
+    }
+
+    fn bytes_fed(&self) -> &[u8] {
+        if self.spilled.is_empty() { &self.inline[..self.length] } else { &self.spilled }
     }
 
     fn put<const N: usize>(&mut self, bytes: [u8; N]) {

@@ -107,6 +107,18 @@ impl Root {
         if kind == Kind::Register { &mut self.register } else { &mut self.expiry }
     }
 
+    /// Whether a purge may drop the key: no dot is live, no tally stands, and nothing is under way that
+    /// could bring either. A deadline of what is there no more does not count, nor do tallies that were
+    /// taken back.
+    pub fn has_nothing_live(&self) -> bool {
+        self.pending.is_none()
+            && self.transfer.is_none()
+            && self.register.dots().is_empty()
+            && !self.register.has_standing_tallies()
+            && self.counts.has_no_dots()
+            && self.counts.tallied == 0
+    }
+
     /// Whether there is nothing to store: the key was never written, or was purged.
     pub fn is_empty(&self) -> bool {
         // Only tallies that were taken back enter without a dot, and their cell is then a row or at hand.
@@ -150,6 +162,11 @@ impl Counts {
     /// Whether no cell outside the root is live.
     pub fn none_live(&self) -> bool {
         self.live.iter().all(|&count| count == 0)
+    }
+
+    /// Whether no cell outside the root has a dot: what removes where removal wins counts too.
+    fn has_no_dots(&self) -> bool {
+        self.none_live() && self.withheld.iter().all(|&count| count == 0)
     }
 
     /// Makes every count an upper bound of what a replica with these counts joined with one with

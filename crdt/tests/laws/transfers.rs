@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use coterie_crdt::encoding::{decode_partial, decode_root, encode_partial, encode_root};
 use coterie_crdt::mutants::{Mutant, with_mutant};
+use coterie_crdt::operation::SetKind;
 use coterie_crdt::{
-    Address, Cells, Delta, Direction, Dot, Footprint, Partial, Root, State, abandon_transfer,
-    begin_transfer, complete_transfer, join_transferred, sweep,
+    Address, Cells, Delta, Direction, Dot, Footprint, Partial, Root, State, TransferError,
+    abandon_transfer, begin_transfer, complete_transfer, join_transferred, sweep,
 };
 use proptest::prelude::*;
 
@@ -311,6 +312,51 @@ fn transfers_come_to_what_whole_joins_come_to() {
     check(&(0..groups.len(), steps(), any::<bool>()), |(group, steps, by_deltas)| {
         run(&steps, &groups[group], by_deltas);
     });
+}
+
+#[test]
+fn a_chunk_that_is_old_or_not_next_is_refused() {
+    let mut world = World::default();
+    let add = |element| Action::Add(SetKind::AddWins, element);
+    world.operate(0, add(0), false);
+    let (old, end) = chunk(&world.replicas[0].state, None, 9);
+    let refused = |state: &State, chunk: &Partial, upto: &Address| {
+        join_transferred(state, chunk, upto, 9).expect_err("refused")
+    };
+    let receiver = &world.replicas[1].state;
+    assert_eq!(refused(receiver, &old, &end), TransferError::NotUnderWay);
+    world.operate(0, add(1), false);
+    world.operate(0, add(2), false);
+    world.transfer(1, 0, 0, 1);
+    let receiver = world.replicas[1].state.clone();
+    assert_eq!(refused(&receiver, &old, &end), TransferError::TooOld);
+    let (first, upto) = chunk(&world.replicas[0].state, None, 0);
+    assert_eq!(refused(&receiver, &first, &end), TransferError::NotNext);
+    let (last, _) = chunk(&world.replicas[0].state, Some(&upto), 9);
+    assert_eq!(refused(&receiver, &last, &end), TransferError::NotNext);
+    world.transfer(1, 0, 0, 1);
+    let receiver = &world.replicas[1].state;
+    assert_eq!(refused(receiver, &first, &upto), TransferError::NotNext);
+    assert!(join_transferred(receiver, &last, &end, 9).is_ok());
+}
+
+/// What the receiver's own context holds is dead then, what only the transfer's does is not.
+#[test]
+fn a_delete_that_did_not_see_what_a_transfer_brought_is_counted_by_its_sweep() {
+    let mut world = World::default();
+    let add = |element| Action::Add(SetKind::AddWins, element);
+    world.operate(0, add(0), false);
+    world.operate(0, add(1), false);
+    for _ in 0..2 {
+        world.transfer(2, 0, 0, 1);
+    }
+    world.operate(1, add(2), false);
+    world.operate(1, Action::Delete, false);
+    let state = &mut world.replicas[2].state;
+    state.join_delta(&world.deltas[3]);
+    assert!(state.root().expect("begun").is_counting());
+    world.laws(2).unwrap_or_else(|violation| panic!("{violation}"));
+    world.converge_by_transfers();
 }
 
 /// Historical bug 5, in transfers.
