@@ -138,7 +138,7 @@ impl Counts {
 
     /// How many cells of `kind` are live at most, where a reader would see other dots than were counted:
     /// 0 only if none is.
-    pub(crate) fn live_at_most(&self, kind: Kind) -> u64 {
+    pub fn live_at_most(&self, kind: Kind) -> u64 {
         let withheld = GUARDED_KINDS.iter().position(|&guarded| guarded == kind);
         self.live(kind).saturating_add(withheld.map_or(0, |slot| self.withheld[slot]))
     }

@@ -6,14 +6,13 @@
 //! have the same difference (invariant 20).
 
 use bytes::Bytes;
-use coterie_crdt::digest::cell_digest;
+use coterie_crdt::digest::{cell_digest, key_digest};
 use coterie_crdt::{Address, COUNTED_KINDS, Cells, Partial};
 use coterie_ring::{KeyHash, Partitioner};
 use coterie_wire::{Key, Slice};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::rows::{Batch, Space, address};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// Leaves of a tree.
 pub const LEAVES: usize = 256;
@@ -99,17 +98,22 @@ pub fn hashes_of(partitioner: Partitioner, slice: Slice, leaf: u8) -> (u64, u64)
     (first, first | (u64::MAX >> (bits + 8)))
 }
 
-/// The digest of what a replica shows under a footprint of single cells: those, the cells in the root, and
-/// which kinds of cells are live. Of replicas where it is equal, each shows what all of them joined would.
+/// The digest of what a replica shows under a footprint of single cells. Of replicas where it is equal,
+/// each shows what all of them joined would.
 ///
-/// Contexts are left out: cells that are equal join to themselves, whatever else was seen.
+/// Contexts are left out, since cells that are equal join to themselves, whatever else was seen. But
+/// what is shown may rest on more than these cells: on cells of another type that may be live, on the rest of
+/// the key where it expires, or where no cell is named. Then the digest is of the whole key.
 #[must_use]
 pub fn of_shown(shown: &Partial) -> u128 {
     let root = shown.root().cloned().unwrap_or_default();
-    let live = |kind| root.counts.live(kind) > 0;
-    let kinds: Vec<u8> = COUNTED_KINDS.into_iter().map(|kind| u8::from(live(kind))).collect();
     let resident = [(Address::REGISTER, &root.register), (Address::EXPIRY, &root.expiry)];
     let resident = resident.iter().map(|(address, cell)| cell_digest(address, cell));
     let cells = shown.cells().iter().map(|(address, cell)| cell_digest(address, cell));
-    resident.chain(cells).fold(xxh3_128(&kinds), u128::wrapping_add)
+    let digest = resident.chain(cells).fold(0, u128::wrapping_add);
+    let kind = shown.cells().keys().next().map(|address| address.kind.shown_as());
+    let alone = COUNTED_KINDS
+        .into_iter()
+        .all(|other| Some(other.shown_as()) == kind || root.counts.live_at_most(other) == 0);
+    if alone && root.expiry.is_empty() { digest } else { digest.wrapping_add(key_digest(&root)) }
 }

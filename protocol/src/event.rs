@@ -6,12 +6,12 @@ use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
 use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
-use crate::coordinator;
 use crate::effects::ClientId;
 use crate::linearizable;
 use crate::repair::sync;
 use crate::strong;
 use crate::view::View;
+use crate::{coordinator, replica};
 
 /// What happens to a lane.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub enum Event {
     Strong(strong::Event),
     /// Linearizable reads go on.
     Linearizable(linearizable::Event),
+    /// The owner's side goes on.
+    Replica(replica::Event),
 }
 
 /// What lanes tell control.

@@ -22,6 +22,6 @@ mod view;
 
 pub use effects::{Action, After, Class, ClientId, Effects};
 pub use event::{ControlEvent, Event};
-pub use lane::{Found, Lane, OpenError, Settings, Shared, Start};
+pub use lane::{Counters, Found, Lane, OpenError, Settings, Shared, Start};
 pub use slice::{Reception, SliceState};
 pub use view::{Liveness, View};

@@ -23,7 +23,7 @@ use crate::strong::Strong;
 use crate::{coordinator, linearizable, replica, strong};
 
 pub use open::{OpenError, Start};
-pub use shared::{Settings, Shared};
+pub use shared::{Counters, Settings, Shared};
 
 /// The rows that an event was found to need.
 #[derive(Debug)]
@@ -101,6 +101,9 @@ impl Lane {
             Event::Coordinator(event) => {
                 self.coordinator.read_event(&self.shared, event, rows).map(Found::Coordinator)
             }
+            Event::Replica(event) => {
+                self.replicas.read_event(&self.shared, event, rows).map(Found::Replica)
+            }
             Event::Strong(event) => {
                 self.strong.read_event(&self.shared, event, rows).map(Found::Strong)
             }
@@ -144,6 +147,9 @@ impl Lane {
             }
             (Event::Coordinator(event), Found::Coordinator(found)) => {
                 self.coordinator.event(shared, event, found, effects);
+            }
+            (Event::Replica(event), Found::Replica(found)) => {
+                self.replicas.event(shared, event, found, effects);
             }
             (Event::Message { from, message }, Found::Strong(found)) => {
                 self.strong.message(shared, from, *message, found, effects);

@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use thiserror::Error;
 
-use super::{Lane, Settings, Shared};
+use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::linearizable::Linearizable;
 use crate::replica::Replicas;
@@ -79,6 +79,7 @@ impl Lane {
             slices: BTreeMap::new(),
             clock: Clock::new(),
             committed,
+            counters: Counters::default(),
             random: Xoshiro256PlusPlus::seed_from_u64(start.seed),
         };
         for slice in SliceState::stored(rows, &shared)? {

@@ -39,6 +39,33 @@ impl Default for Settings {
     }
 }
 
+/// What a lane has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages about slices that this node does not own.
+    pub not_owner: u64,
+    /// Messages whose sender knows too old owners.
+    pub layout_stale: u64,
+    /// Messages whose sender knows newer owners than this node.
+    pub layout_behind: u64,
+    /// Writes to a slice that this node has retired from.
+    pub retired: u64,
+    /// Messages with an older purge epoch than the slice's.
+    pub epoch_stale: u64,
+    /// Messages with a newer one.
+    pub epoch_ahead: u64,
+    /// Reads of what this node has not received, or may have lost.
+    pub not_ready: u64,
+    /// Messages that contradict themselves: their key is of another slice, or too long.
+    pub malformed: u64,
+    /// Writes for which the disk, or the memory set aside, was too full.
+    pub full: u64,
+    /// Writes whose time had passed.
+    pub expired: u64,
+    /// Keys of which a damaged row was found.
+    pub damaged_keys: u64,
+}
+
 /// The part of a lane that its modules share.
 #[derive(Debug)]
 pub struct Shared {
@@ -60,6 +87,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The last batch's number.
     pub committed: u64,
+    /// What has been counted.
+    pub counters: Counters,
     pub(super) random: Xoshiro256PlusPlus,
 }
 

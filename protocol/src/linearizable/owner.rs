@@ -12,8 +12,8 @@ use super::Found;
 use crate::effects::{After, Class, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
-use crate::replica;
-use crate::rows::{Batch, Whole};
+use crate::replica::{self, Stored};
+use crate::rows::Whole;
 
 /// A lap that came from another node.
 pub(super) struct Asked {
@@ -33,21 +33,20 @@ pub(super) fn answer(shared: &mut Shared, asked: Asked, found: Found, effects: &
         effects.control(ControlEvent::LayoutBehind { peer: from, known: asked.layout });
     }
     let digest = asked.query.digest;
-    let compared = compare(shared, asked, found, &mut effects.batch);
+    let compared = compare(shared, asked, found, effects);
     let body = Body::Queried(Box::new(QueryAnswer { asked: digest, compared }));
     let message = shared.message(request, slice, body);
     // Equal means equal on disk: an owner that forgets what it showed would break the majority.
     effects.send_after(After::Synced, from, Class::Requests, message);
 }
 
-fn compare(shared: &mut Shared, asked: Asked, found: Found, batch: &mut Batch) -> Compared {
+fn compare(shared: &mut Shared, asked: Asked, found: Found, effects: &mut Effects) -> Compared {
     let (slice, query) = (asked.slice, asked.query);
     let me = shared.me;
-    let partitioner = shared.view.decision.layout().partitioner();
     if shared.view.slice(&query.key) != Some(slice) {
         return Compared::NotReady;
     }
-    let Some(state) = shared.slices.get_mut(&slice) else { return Compared::NotReady };
+    let Some(state) = shared.slices.get(&slice) else { return Compared::NotReady };
     let known = state.replica.sets().tag();
     if asked.layout != known {
         return Compared::OtherLayout { known };
@@ -72,11 +71,13 @@ fn compare(shared: &mut Shared, asked: Asked, found: Found, batch: &mut Batch) -
             digest if digest == query.digest => Compared::Equal { ready },
             digest => Compared::Large { digest },
         },
-        Whole::Small(mut rows) => {
+        Whole::Small(rows) => {
+            let mut stored = Stored::from(rows);
             if let Some(join) = query.join {
-                let place = (partitioner, slice, &mut state.tree);
-                replica::apply(&query.key, place, &mut rows, &Change::Whole(join), batch);
+                let change = Change::Whole(join);
+                replica::apply(shared, slice, &query.key, &mut stored, &change, effects);
             }
+            let rows = stored.state;
             if rows.root().is_some_and(|root| root.is_counting()) {
                 return Compared::Counting;
             }

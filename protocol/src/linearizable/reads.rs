@@ -20,8 +20,9 @@ use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::origin::Origin;
 use crate::repair::sync::{self, Asker};
-use crate::replica;
+use crate::replica::{self, Stored};
 use crate::rows::{WHOLE_BYTES_MAX, Whole};
+use crate::slice::SliceState;
 
 /// Reads under way at once.
 const READS_MAX: usize = 16_384;
@@ -131,12 +132,10 @@ impl Reads {
             return;
         }
         let now = shared.now.monotonic;
-        let Some(state) = shared.slices.get_mut(&read.slice).filter(|state| state.is_received())
-        else {
+        if !shared.slices.get(&read.slice).is_some_and(SliceState::is_received) {
             return self.give_up(shared, id, effects);
-        };
-        let partitioner = shared.view.decision.layout().partitioner();
-        let mut rows = match found {
+        }
+        let rows = match found {
             Found::Key(whole) => match *whole {
                 Whole::Small(rows) => rows,
                 Whole::Large(root) => State::from_rows(root, BTreeMap::new()),
@@ -147,11 +146,12 @@ impl Reads {
             }
         };
         let large = rows.cells().len() as u64 != rows.root().map_or(0, |root| root.counts.rows);
+        let mut stored = Stored::from(rows);
         for partial in std::mem::take(&mut read.states).into_iter().filter(|_| !large) {
-            let place = (partitioner, read.slice, &mut state.tree);
             let (key, change) = (&read.request.key, Change::Whole(partial));
-            replica::apply(key, place, &mut rows, &change, &mut effects.batch);
+            replica::apply(shared, read.slice, key, &mut stored, &change, effects);
         }
+        let rows = stored.state;
         let root = rows.root().cloned().unwrap_or_default();
         read.lap += 1;
         read.answers.clear();

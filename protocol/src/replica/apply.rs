@@ -1,12 +1,13 @@
 //! Joins: the one way that data enters a replica's rows.
 
 use coterie_crdt::encoding::{encode_cell, encode_root};
-use coterie_crdt::{Changes, Derived, Footprint, State, adopt_context, join_delta, join_partial};
-use coterie_ring::Partitioner;
+use coterie_crdt::{Address, Changes, Derived, Footprint, adopt_context, join_delta, join_partial};
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Key, Slice};
 
-use crate::digests::Tree;
+use super::Stored;
+use crate::effects::{Action, After, Effects};
+use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Batch, Space};
 
@@ -27,44 +28,41 @@ pub fn needs(change: &Change) -> Footprint {
             Footprint::cells(delta.cells().iter().map(|(address, _)| address.clone()))
         }
         Change::Partial(partial) | Change::Whole(partial) => {
-            let cells = Footprint::cells(partial.cells().keys().cloned());
-            partial
-                .ranges()
-                .iter()
-                .fold(cells, |all, range| all.and(Footprint::range(range.clone())))
+            let ranges = partial.ranges();
+            let single = |address: &&Address| !ranges.iter().any(|range| range.contains(address));
+            let cells = partial.cells().keys().filter(single).cloned();
+            Footprint { ranges: ranges.iter().cloned().collect(), ..Footprint::cells(cells) }
         }
     }
 }
 
-/// Joins `change` into the rows of a key, of which `rows` shows what [`needs`] names, and writes the rows
-/// that change and all that is derived from them into `batch`.
+/// Joins `change` into the rows of a key of one of this lane's slices, of which `stored` shows what
+/// [`needs`] names, and writes the rows that change and all that is derived from them.
+///
+/// # Panics
+/// If the lane does not own the slice.
 pub fn apply(
+    shared: &mut Shared,
+    slice: Slice,
     key: &Key,
-    place: (Partitioner, Slice, &mut Tree),
-    rows: &mut State,
+    stored: &mut Stored,
     change: &Change,
-    batch: &mut Batch,
+    effects: &mut Effects,
 ) -> Applied {
-    let (partitioner, slice, tree) = place;
-    let mut write_into = |rows: &mut State, changes: Changes| {
-        let applied = write(key, (partitioner, slice, tree), &changes, batch);
-        rows.apply(changes);
-        applied
-    };
     match change {
         Change::Delta(delta) => {
-            let changes = join_delta(rows, delta);
-            write_into(rows, changes)
+            let changes = join_delta(&stored.state, delta);
+            write(shared, slice, key, stored, changes, effects)
         }
         Change::Partial(partial) => {
-            let changes = join_partial(rows, partial);
-            write_into(rows, changes)
+            let changes = join_partial(&stored.state, partial);
+            write(shared, slice, key, stored, changes, effects)
         }
         Change::Whole(partial) => {
-            let joined = join_partial(rows, partial);
-            let joined = write_into(rows, joined);
-            let adopted = adopt_context(rows, partial.context());
-            let adopted = write_into(rows, adopted);
+            let changes = join_partial(&stored.state, partial);
+            let joined = write(shared, slice, key, stored, changes, effects);
+            let changes = adopt_context(&stored.state, partial.context());
+            let adopted = write(shared, slice, key, stored, changes, effects);
             Applied {
                 changed: joined.changed || adopted.changed,
                 digest: (joined.digest.0, adopted.digest.1),
@@ -74,19 +72,24 @@ pub fn apply(
 }
 
 /// Writes changes of a key's rows, what is derived from them, and the leaf that sums them, into one batch
-/// (invariant 15).
+/// (invariant 15). Afterwards `stored` shows them.
+///
+/// # Panics
+/// If the lane does not own the slice.
 pub fn write(
+    shared: &mut Shared,
+    slice: Slice,
     key: &Key,
-    place: (Partitioner, Slice, &mut Tree),
-    changes: &Changes,
-    batch: &mut Batch,
+    stored: &mut Stored,
+    changes: Changes,
+    effects: &mut Effects,
 ) -> Applied {
-    let (partitioner, slice, tree) = place;
     let applied = Applied { changed: !changes.is_empty(), digest: changes.digest };
     if changes.is_empty() {
         return applied;
     }
     let prefix = KeyPrefix::new(slice.partition, key);
+    let batch = &mut effects.batch;
     if changes.root_changed {
         if changes.root.is_empty() {
             batch.delete(Space::Rows, prefix.root());
@@ -104,7 +107,11 @@ pub fn write(
     for derived in &changes.derived {
         write_derived(&prefix, derived, batch);
     }
-    tree.replace(partitioner, slice, key, changes.digest, batch);
+    let partitioner = shared.view.decision.layout().partitioner();
+    let state = shared.slices.get_mut(&slice).expect("the lane owns the slice");
+    state.tree.replace(partitioner, slice, key, changes.digest, batch);
+    effects.actions.push((After::Written, Action::Changed { key: key.clone() }));
+    stored.state.apply(changes);
     applied
 }
 

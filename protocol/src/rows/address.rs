@@ -1,7 +1,7 @@
 //! Where each row lies: the bytes of row keys (docs/formats.md, "Rows").
 
 use bytes::{BufMut, Bytes, BytesMut};
-use coterie_crdt::{Address, Kind, Score};
+use coterie_crdt::{Address, AddressRange, Kind, Score};
 use coterie_ring::{KeyHash, NodeId, Partition};
 use coterie_wire::{Key, Slice};
 
@@ -95,6 +95,26 @@ impl KeyPrefix {
     pub fn cells(&self) -> KeyRange {
         let rows = self.rows();
         KeyRange { from: self.with(&[&[ROOT + 1]]), to: rows.to }
+    }
+
+    /// The rows of a range of cells.
+    #[must_use]
+    pub fn range(&self, range: &AddressRange) -> KeyRange {
+        let cell = |path: &Bytes| self.with(&[&[range.kind as u8], path]);
+        let to = match &range.to {
+            Some(to) => Some(cell(to)),
+            None => KeyRange::prefix(cell(&Bytes::new())).to,
+        };
+        KeyRange { from: cell(&range.from), to }
+    }
+
+    /// Which cell of this key the address of a row names; `None` for its root, and for what no version
+    /// wrote.
+    #[must_use]
+    pub fn parse_cell(&self, address: &Bytes) -> Option<Address> {
+        let rest = address.strip_prefix(&self.0[..])?;
+        let kind = Kind::from_byte(*rest.first()?).filter(|kind| !kind.lives_in_root())?;
+        Some(Address::new(kind, address.slice(self.0.len() + 1..)))
     }
 
     /// The address of a row that is derived from the key.

@@ -8,6 +8,8 @@ pub mod address;
 mod batch;
 mod budget;
 pub mod fetch;
+#[cfg(feature = "contract")]
+mod memory;
 mod whole;
 
 use bytes::Bytes;
@@ -17,6 +19,8 @@ pub use batch::{Batch, Change};
 pub use budget::{Budget, ROWS_PER_EVENT_MAX};
 pub use coterie_crdt::Direction;
 pub use fetch::ReadError;
+#[cfg(feature = "contract")]
+pub use memory::MemoryStore;
 pub use whole::{WHOLE_BYTES_MAX, WHOLE_ROWS_MAX, Whole, whole};
 
 /// What kind of rows: those of one space never mix with another's.

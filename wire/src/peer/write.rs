@@ -45,6 +45,9 @@ pub struct Write {
 pub enum WriteAnswer {
     /// It is stored as durably as was asked.
     Stored,
+    /// It is stored as durably as was asked, by an owner that counts nowhere yet: it has not received the
+    /// slice, or may have lost some of it (invariant 2).
+    NotReceived,
     /// A hint of it is stored as durably as was asked.
     Hinted,
     /// The receiver is an owner no more; that counts in older sets.

@@ -1,0 +1,251 @@
+//! Admission: the one place where a message about a slice is let in, or answered with why not.
+
+use std::cmp::Ordering;
+
+use coterie_ring::moves::{ReadRefusal, SetVersion, WriteRefusal};
+use coterie_ring::{BucketKind, NodeId};
+use coterie_wire::peer::PeerRefusal;
+use coterie_wire::peer::read::{Read, ReadAnswer};
+use coterie_wire::peer::write::WriteAnswer;
+use coterie_wire::{Body, Key, Message, RequestId, Slice};
+
+use crate::effects::Effects;
+use crate::event::ControlEvent;
+use crate::lane::Shared;
+use crate::slice::SliceState;
+
+/// Longer names have no address; no node sends them.
+const BUCKET_BYTES_MAX: usize = u8::MAX as usize;
+const KEY_BYTES_MAX: usize = u16::MAX as usize;
+
+/// Why a message about a slice is not taken. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// This node does not own the slice.
+    NotOwner,
+    /// The sender knows too old owners.
+    LayoutStale {
+        /// The newest set known here.
+        known: SetVersion,
+    },
+    /// The sender knows newer owners than this node, which fetches them.
+    LayoutBehind {
+        /// The newest set known here.
+        known: SetVersion,
+        /// The set that the sender named.
+        named: SetVersion,
+    },
+    /// This node has retired from the slice; that counts in older sets.
+    Retired {
+        /// The newest set known here.
+        known: SetVersion,
+    },
+    /// The state carried is of an older purge epoch, and is never joined (invariant 19).
+    EpochStale {
+        /// The epoch here.
+        epoch: u64,
+    },
+    /// It is of a newer purge epoch, which this node has yet to adopt.
+    EpochAhead {
+        /// The epoch here.
+        epoch: u64,
+    },
+    /// This node has not received enough of the slice to answer, or may have lost some (invariant 2).
+    NotReady {
+        /// The newest set known here.
+        known: SetVersion,
+    },
+    /// The message contradicts itself.
+    Malformed,
+}
+
+impl Refusal {
+    /// As the answer to a write.
+    #[must_use]
+    pub fn to_write(self) -> Body {
+        Body::Wrote(match self {
+            Refusal::NotOwner => WriteAnswer::NotOwner,
+            Refusal::LayoutStale { known } | Refusal::LayoutBehind { known, .. } => {
+                WriteAnswer::OtherLayout { known }
+            }
+            Refusal::Retired { .. } => WriteAnswer::Retired,
+            Refusal::EpochStale { epoch } => WriteAnswer::StaleEpoch { epoch },
+            Refusal::EpochAhead { epoch } => WriteAnswer::EpochAhead { epoch },
+            Refusal::NotReady { .. } => WriteAnswer::NotReceived,
+            Refusal::Malformed => return Body::Refused(PeerRefusal::Malformed),
+        })
+    }
+
+    /// As the answer to a read.
+    #[must_use]
+    pub fn to_read(self) -> Body {
+        match self {
+            Refusal::LayoutStale { known }
+            | Refusal::LayoutBehind { known, .. }
+            | Refusal::Retired { known }
+            | Refusal::NotReady { known } => Body::Shown(ReadAnswer::NotReady { known }),
+            Refusal::NotOwner
+            | Refusal::EpochStale { .. }
+            | Refusal::EpochAhead { .. }
+            | Refusal::Malformed => Body::Refused(self.to_peer()),
+        }
+    }
+
+    /// As the answer to any message.
+    #[must_use]
+    pub fn to_peer(self) -> PeerRefusal {
+        match self {
+            Refusal::NotOwner | Refusal::Retired { .. } => PeerRefusal::NotOwner,
+            Refusal::LayoutStale { known }
+            | Refusal::LayoutBehind { known, .. }
+            | Refusal::NotReady { known } => PeerRefusal::OtherLayout { known },
+            Refusal::EpochStale { epoch } => PeerRefusal::StaleEpoch { epoch },
+            Refusal::EpochAhead { epoch } => PeerRefusal::EpochAhead { epoch },
+            Refusal::Malformed => PeerRefusal::Malformed,
+        }
+    }
+}
+
+/// Admits a message about a slice that this node owns, under the purge epoch both are in.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState, Refusal> {
+    let slice = message.slice.ok_or(Refusal::Malformed)?;
+    let state = shared.slices.get(&slice);
+    let state = state.ok_or_else(|| not_owned(shared, slice, message.layout))?;
+    let epoch = state.epoch;
+    match message.epoch.cmp(&epoch) {
+        Ordering::Less => Err(Refusal::EpochStale { epoch }),
+        Ordering::Equal => Ok(state),
+        Ordering::Greater => Err(Refusal::EpochAhead { epoch }),
+    }
+}
+
+/// As [`slice`], of a message about a key of it.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn key<'s>(
+    shared: &'s Shared,
+    message: &Message,
+    key: &Key,
+) -> Result<&'s SliceState, Refusal> {
+    let short = key.bucket().len() <= BUCKET_BYTES_MAX && key.name().len() <= KEY_BYTES_MAX;
+    let here = message.slice.is_some_and(|slice| {
+        // A bucket that this node does not know yet has the replica count that the sender says.
+        // Keys of strong buckets have a register in place of a root, and messages of their own.
+        let policy = shared.view.policy(key.bucket());
+        let fits = policy.is_none_or(|policy| {
+            policy.replicas == slice.replicas && policy.kind != BucketKind::Strong
+        });
+        fits && shared.view.partition(key) == slice.partition
+    });
+    if !short || !here {
+        return Err(Refusal::Malformed);
+    }
+    slice(shared, message)
+}
+
+/// As [`key`], of a message that changes it: fenced by the owners that its sender knows (invariant 17).
+///
+/// # Errors
+/// [`Refusal`]
+pub fn write<'s>(
+    shared: &'s Shared,
+    message: &Message,
+    written: &Key,
+) -> Result<&'s SliceState, Refusal> {
+    let state = key(shared, message, written)?;
+    let known = state.replica.sets().tag();
+    state.replica.admit_write(message.layout).map_err(|refusal| match refusal {
+        WriteRefusal::Stale { .. } => Refusal::LayoutStale { known },
+        WriteRefusal::Behind { .. } => Refusal::LayoutBehind { known, named: message.layout },
+        WriteRefusal::Retired => Refusal::Retired { known },
+        WriteRefusal::NotOwner => Refusal::NotOwner,
+    })?;
+    Ok(state)
+}
+
+/// As [`key`], of a read that is to count in a set (invariant 17).
+///
+/// # Errors
+/// [`Refusal`]
+pub fn read<'s>(
+    shared: &'s Shared,
+    message: &Message,
+    read: &Read,
+) -> Result<&'s SliceState, Refusal> {
+    let state = key(shared, message, &read.key)?;
+    let known = state.replica.sets().tag();
+    state.replica.may_answer_read(read.set, read.quorum).map_err(|refusal| match refusal {
+        ReadRefusal::Retired { .. } => Refusal::LayoutStale { known },
+        ReadRefusal::Behind { .. } => Refusal::LayoutBehind { known, named: read.set },
+        ReadRefusal::NotReady => Refusal::NotReady { known },
+        ReadRefusal::NotOwner => Refusal::NotOwner,
+    })?;
+    if !counts(shared, state) {
+        return Err(Refusal::NotReady { known });
+    }
+    Ok(state)
+}
+
+/// Whether what this node says of a slice counts, moves aside (invariant 2).
+#[must_use]
+pub fn counts(shared: &Shared, state: &SliceState) -> bool {
+    state.is_received() && !shared.view.amnesiac
+}
+
+/// Notes that a message from `from` was refused, and has done what helps.
+pub fn note(shared: &mut Shared, from: NodeId, refusal: Refusal, effects: &mut Effects) {
+    let counters = &mut shared.counters;
+    let counter = match refusal {
+        Refusal::NotOwner => &mut counters.not_owner,
+        Refusal::LayoutStale { .. } => &mut counters.layout_stale,
+        Refusal::LayoutBehind { named, .. } => {
+            effects.control(ControlEvent::LayoutBehind { peer: from, known: named });
+            &mut counters.layout_behind
+        }
+        Refusal::Retired { .. } => &mut counters.retired,
+        Refusal::EpochStale { .. } => &mut counters.epoch_stale,
+        Refusal::EpochAhead { .. } => &mut counters.epoch_ahead,
+        Refusal::NotReady { .. } => &mut counters.not_ready,
+        Refusal::Malformed => &mut counters.malformed,
+    };
+    *counter += 1;
+}
+
+/// An answer about a slice, which need not be one that there is.
+pub(super) fn answer(shared: &Shared, request: RequestId, slice: Slice, body: Body) -> Message {
+    if exists(shared, slice) {
+        return shared.message(request, slice, body);
+    }
+    Message {
+        request,
+        slice: Some(slice),
+        layout: SetVersion::default(),
+        epoch: 0,
+        time_left: None,
+        trace: 0,
+        committed: None,
+        body,
+    }
+}
+
+/// Of a slice that this node does not own, as far as it knows.
+fn not_owned(shared: &Shared, slice: Slice, named: SetVersion) -> Refusal {
+    if !exists(shared, slice) {
+        return Refusal::Malformed;
+    }
+    let known = shared.view.live_sets(slice).tag();
+    match named.cmp(&known) {
+        Ordering::Less => Refusal::LayoutStale { known },
+        Ordering::Equal => Refusal::NotOwner,
+        Ordering::Greater => Refusal::LayoutBehind { known, named },
+    }
+}
+
+fn exists(shared: &Shared, slice: Slice) -> bool {
+    let partitions = shared.view.decision.layout().partitioner().count();
+    slice.replicas > 0 && usize::from(slice.partition.0) < partitions
+}

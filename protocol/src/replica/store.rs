@@ -1,0 +1,79 @@
+//! Storing: what other nodes send enters the rows, and is acknowledged once it is durable.
+
+use std::time::Duration;
+
+use coterie_ring::NodeId;
+use coterie_wire::peer::write::{Durability, Write, WriteAnswer};
+use coterie_wire::{Body, Message, RequestId, Slice};
+
+use super::{Finding, Stored, admit, apply, needs};
+use crate::effects::{After, Class, Effects};
+use crate::lane::Shared;
+use crate::rows::address::KeyPrefix;
+use crate::rows::{ReadError, Rows};
+
+/// The most cells that one event joins; what carries or covers more is joined in chunks.
+pub(super) const CELLS_MAX: usize = 480;
+
+/// Below so many free parts of 1,000 of the disk, nothing is taken from other nodes.
+const FREE_PERMILLE_MIN: u16 = 20;
+
+/// What a write finds here.
+pub(super) fn find(
+    shared: &Shared,
+    message: &Message,
+    write: &Write,
+    rows: &impl Rows,
+) -> Result<Finding, ReadError> {
+    if message.time_left == Some(Duration::ZERO) {
+        return Ok(Finding::NotStored(WriteAnswer::Expired));
+    }
+    let slice = match admit::write(shared, message, &write.key) {
+        Ok(state) => state.slice,
+        Err(refusal) => return Ok(Finding::Refused(refusal)),
+    };
+    if rows.free_permille() < FREE_PERMILLE_MIN {
+        return Ok(Finding::NotStored(WriteAnswer::Full));
+    }
+    let prefix = KeyPrefix::new(slice.partition, &write.key);
+    let stored = Stored::fetch(rows, &prefix, &needs(&write.change), CELLS_MAX)?;
+    Ok(Finding::Store(Box::new(stored)))
+}
+
+/// Joins a write in and acknowledges it once it is as durable as was asked (invariant 11).
+pub(super) fn store(
+    shared: &mut Shared,
+    from: NodeId,
+    about: (RequestId, Slice),
+    write: &Write,
+    stored: &mut Stored,
+    effects: &mut Effects,
+) {
+    let (request, slice) = about;
+    apply(shared, slice, &write.key, stored, &write.change, effects);
+    let counts = shared.slices.get(&slice).is_some_and(|state| admit::counts(shared, state));
+    let answer = if counts { WriteAnswer::Stored } else { WriteAnswer::NotReceived };
+    let after = match write.durability {
+        Durability::AsSet => After::Durable,
+        Durability::Synced => After::Synced,
+    };
+    let message = shared.message(request, slice, Body::Wrote(answer));
+    effects.send_after(after, from, Class::Requests, message);
+}
+
+/// Counts a write that was not stored.
+pub(super) fn count(shared: &mut Shared, answer: WriteAnswer) {
+    match answer {
+        WriteAnswer::Full => shared.counters.full += 1,
+        WriteAnswer::Expired => shared.counters.expired += 1,
+        WriteAnswer::Stored
+        | WriteAnswer::NotReceived
+        | WriteAnswer::Hinted
+        | WriteAnswer::Retired
+        | WriteAnswer::OtherLayout { .. }
+        | WriteAnswer::StaleEpoch { .. }
+        | WriteAnswer::EpochAhead { .. }
+        | WriteAnswer::NotOwner
+        | WriteAnswer::Damaged => {}
+    }
+}
