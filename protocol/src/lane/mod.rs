@@ -16,7 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
 use crate::linearizable::Linearizable;
-use crate::repair::sync::{Asker, Told};
+use crate::repair::sync::{self, Asker, Synchroniser, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
 use crate::strong::Strong;
@@ -38,6 +38,8 @@ pub enum Found {
     Strong(strong::Found),
     /// Those of linearizable reads.
     Linearizable(linearizable::Found),
+    /// Those of a synchronisation.
+    Sync(sync::Found),
 }
 
 /// One lane of a node.
@@ -48,6 +50,7 @@ pub struct Lane {
     replicas: Replicas,
     strong: Strong,
     linearizable: Linearizable,
+    sync: Synchroniser,
 }
 
 impl Lane {
@@ -93,7 +96,7 @@ impl Lane {
                 Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
-                Body::Control(_) => Ok(Found::Nothing),
+                Body::Sync(_) | Body::Control(_) => Ok(Found::Nothing),
             },
             Event::Request { request, .. } => {
                 self.coordinator.read_request(&self.shared, request, rows).map(Found::Coordinator)
@@ -110,11 +113,10 @@ impl Lane {
             Event::Linearizable(event) => {
                 self.linearizable.read_event(&self.shared, event, rows).map(Found::Linearizable)
             }
-            Event::Unreachable { .. }
-            | Event::View(_)
-            | Event::Tick
-            | Event::Sync(_)
-            | Event::Synced(_) => Ok(Found::Nothing),
+            Event::Sync(event) => self.sync.read_event(&self.shared, event, rows).map(Found::Sync),
+            Event::Unreachable { .. } | Event::View(_) | Event::Tick | Event::Synced(_) => {
+                Ok(Found::Nothing)
+            }
         }
     }
 
@@ -169,18 +171,29 @@ impl Lane {
             ) => self.linearizable.key_synchronised(request, with, effects),
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
+                self.sync.unreachable(shared, to, request, effects);
             }
             (Event::View(view), Found::Nothing) => {
                 shared.adopt(view, effects);
                 self.coordinator.view_changed(shared, effects);
+                self.sync.view_changed(shared, effects);
             }
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
                 self.strong.tick(shared, effects);
                 self.linearizable.tick(shared, effects);
+                self.sync.tick(shared, effects);
+            }
+            (Event::Message { from, message }, Found::Nothing)
+                if matches!(message.body, Body::Sync(_)) =>
+            {
+                self.sync.message(shared, from, *message, effects);
+            }
+            (Event::Sync(event), Found::Sync(found)) => {
+                self.sync.event(shared, event, found, effects);
             }
             // Control's messages are not for lanes: whoever routes them here has no harm done.
-            (Event::Message { .. } | Event::Sync(_) | Event::Synced(_), Found::Nothing) => {}
+            (Event::Message { .. } | Event::Synced(_), Found::Nothing) => {}
             (event, found) => panic!("{found:?} was not read for {event:?}"),
         }
         self.number(before, first, effects);
@@ -228,6 +241,7 @@ impl Lane {
             self.coordinator.next_deadline(),
             self.strong.next_deadline(),
             self.linearizable.next_deadline(),
+            self.sync.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::linearizable::Linearizable;
+use crate::repair::sync::Synchroniser;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
 use crate::slice::SliceState;
@@ -95,6 +96,7 @@ impl Lane {
             replicas: Replicas::default(),
             strong: Strong::default(),
             linearizable: Linearizable::default(),
+            sync: Synchroniser::default(),
         })
     }
 }

@@ -4,6 +4,7 @@ pub mod control;
 pub mod linearizable;
 pub mod read;
 pub mod strong;
+pub mod sync;
 pub mod write;
 
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub enum Body {
     Registered(Box<strong::RegisterReply>),
     /// A vote of another owner of a strong key: repair, moving and scrubbing of registers.
     Vote(Box<strong::LateVote>),
+    /// Of the synchronisation of slices.
+    Sync(sync::Sync),
     /// What the control of one node says to that of another.
     Control(control::ControlMessage),
     /// The message named by the request id was not taken: nothing was changed.
