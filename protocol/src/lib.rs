@@ -12,6 +12,7 @@ mod effects;
 mod event;
 mod lane;
 pub mod linearizable;
+pub mod mutants;
 pub mod origin;
 pub mod repair;
 pub mod replica;

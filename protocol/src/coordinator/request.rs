@@ -1,0 +1,189 @@
+//! Requests under way: what was asked, by whom, how far it has come, and when it is looked at again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use coterie_ring::{BucketKind, BucketPolicy, Level};
+use coterie_wire::{LevelRefused, Refused, Request, RequestId, Slice};
+use smallvec::SmallVec;
+
+use super::counting::Quota;
+use super::explain::Answers;
+use super::forward::Forwarding;
+use super::read::Gathering;
+use super::write::Writing;
+use crate::origin::Origin;
+
+/// The bits of a message's request id that name the round: answers to another round do not count.
+const ROUND: u128 = 0xffff;
+
+/// Which part of an owner's lane a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The coordinator itself.
+    Quorums,
+    /// The registers of strong keys.
+    Strong,
+    /// The laps of linearizable reads.
+    Laps,
+}
+
+/// What a request is to be worth in its bucket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// Who decides.
+    pub(super) by: By,
+    /// Whether fallbacks count, and their hints are read.
+    pub(super) sloppy: bool,
+    /// Whether what is stored must be on disk, whatever the nodes' settings: level `linearizable`.
+    pub(super) synced: bool,
+    /// Who has to store.
+    pub(super) write: Quota,
+    /// Who has to show, before a reply or a change rests on what was observed.
+    pub(super) read: Quota,
+}
+
+impl Plan {
+    /// What `request` asks for in a bucket of this policy.
+    pub(super) fn of(policy: &BucketPolicy, request: &Request) -> Result<Plan, Refused> {
+        let writes = request.operations.iter().any(|operation| operation.writes());
+        let write = request.levels.write.unwrap_or(policy.write);
+        // A write that need not reach more than one owner must not depend on more: it is to work on every side of
+        // a split.
+        let follows_write = writes && matches!(write, Level::Any | Level::One | Level::LocalOne);
+        let read = match request.levels.read {
+            Some(Level::Any) => return Err(Refused::Level(LevelRefused::AnyRead)),
+            Some(level) => level,
+            None if follows_write => Level::One,
+            None => policy.read,
+        };
+        let linearizable = |level| level == Level::Linearizable;
+        if policy.kind != BucketKind::Strong && writes && linearizable(write) != linearizable(read)
+        {
+            return Err(Refused::Level(LevelRefused::Half));
+        }
+        let by = match policy.kind {
+            BucketKind::Strong => By::Strong,
+            BucketKind::Sloppy | BucketKind::Strict if linearizable(read) && !writes => By::Laps,
+            BucketKind::Sloppy | BucketKind::Strict => By::Quorums,
+        };
+        let synced = linearizable(write);
+        let sloppy = policy.kind == BucketKind::Sloppy && !synced;
+        Ok(Plan { by, sloppy, synced, write: Quota::of(write), read: Quota::of(read) })
+    }
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Another node coordinates it.
+    Forwarding(Forwarding),
+    /// Owners are asked to show what they have.
+    Gathering(Box<Gathering>),
+    /// It is committed here; owners are asked to store it.
+    Writing(Box<Writing>),
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    /// What was asked.
+    pub(super) request: Request,
+    /// The slice of its key.
+    pub(super) slice: Slice,
+    /// What it is to be worth.
+    pub(super) plan: Plan,
+    /// Who waits; nobody once it was answered.
+    pub(super) origins: SmallVec<[Origin; 1]>,
+    /// When it has to be answered, as time since the node's start.
+    pub(super) deadline: Duration,
+    /// Counts what was asked of others anew.
+    pub(super) round: u16,
+    /// Who answered what, where the response is to say so.
+    pub(super) answers: Answers,
+    /// How far it has come.
+    pub(super) phase: Phase,
+}
+
+impl UnderWay {
+    /// Whether any operation can change the key.
+    pub(super) fn writes(&self) -> bool {
+        self.request.operations.iter().any(|operation| operation.writes())
+    }
+
+    /// When it has to be looked at again, whatever arrives.
+    fn next_deadline(&self) -> Duration {
+        let phase = match &self.phase {
+            Phase::Forwarding(_) => self.deadline,
+            Phase::Gathering(gathering) => gathering.next_deadline(),
+            Phase::Writing(writing) => writing.next_deadline(),
+        };
+        if self.origins.is_empty() { phase } else { phase.min(self.deadline) }
+    }
+}
+
+/// The requests under way, by id, and when each is looked at again.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    requests: BTreeMap<RequestId, (UnderWay, Duration)>,
+    deadlines: BTreeSet<(Duration, RequestId)>,
+}
+
+impl Table {
+    /// The id of a request from that of a message about it, and the round of the message.
+    pub(super) fn parse(message: RequestId) -> (RequestId, u16) {
+        (RequestId(message.0 & !ROUND), (message.0 & ROUND) as u16)
+    }
+
+    /// The id of messages about a request in one round.
+    pub(super) fn message_id(request: RequestId, round: u16) -> RequestId {
+        RequestId(request.0 | u128::from(round))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// One of them, if a message of this id is about its present round.
+    pub(super) fn current(&self, message: RequestId) -> Option<&UnderWay> {
+        let (id, round) = Table::parse(message);
+        self.get(id).filter(|under_way| under_way.round == round)
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, id: RequestId) -> Option<&UnderWay> {
+        self.requests.get(&id).map(|(under_way, _)| under_way)
+    }
+
+    /// Takes one out, to be changed and put back.
+    pub(super) fn take(&mut self, id: RequestId) -> Option<UnderWay> {
+        let (under_way, deadline) = self.requests.remove(&id)?;
+        self.deadlines.remove(&(deadline, id));
+        Some(under_way)
+    }
+
+    /// Takes one out, if a message of this id is about its present round.
+    pub(super) fn take_current(&mut self, message: RequestId) -> Option<(RequestId, UnderWay)> {
+        self.current(message)?;
+        let (id, _) = Table::parse(message);
+        self.take(id).map(|under_way| (id, under_way))
+    }
+
+    /// Puts one in.
+    pub(super) fn put(&mut self, id: RequestId, under_way: UnderWay) {
+        let deadline = under_way.next_deadline();
+        self.deadlines.insert((deadline, id));
+        self.requests.insert(id, (under_way, deadline));
+    }
+
+    /// When the first has to be looked at.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Those that have to be looked at by `now`.
+    pub(super) fn due(&self, now: Duration) -> Vec<RequestId> {
+        self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+    }
+}
