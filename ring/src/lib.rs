@@ -14,6 +14,8 @@ mod partition;
 mod planner;
 
 pub mod decision;
+#[cfg(feature = "serde")]
+mod message;
 pub mod moves;
 pub mod register;
 mod rules;

@@ -2,6 +2,15 @@
 
 use bytes::Bytes;
 use coterie_ring::{KeyHash, Partition, Partitioner};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::grows::grows;
+
+/// The longest name of a bucket that a row's address has room for.
+pub const BUCKET_BYTES_MAX: usize = u8::MAX as usize;
+
+/// The longest key that a row's address has room for. Clients are held to less.
+pub const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
 /// A byte string in a bucket: what is placed, replicated and merged as one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,4 +62,24 @@ pub struct Slice {
     pub partition: Partition,
     /// How many owners the buckets ask for.
     pub replicas: u8,
+}
+
+grows! {
+    Slice { partition, replicas }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.bucket, &self.key).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (bucket, key) = <(Bytes, Bytes)>::deserialize(deserializer)?;
+        if bucket.len() > BUCKET_BYTES_MAX || key.len() > KEY_BYTES_MAX {
+            return Err(serde::de::Error::custom("a name too long for a row's address"));
+        }
+        Ok(Key::new(bucket, key))
+    }
 }

@@ -7,6 +7,8 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod api;
+pub mod frame;
+mod grows;
 mod key;
 pub mod peer;
 
@@ -14,5 +16,5 @@ pub use api::{
     Answered, ChangedDots, Explanation, LevelRefused, Levels, Outcome, QuorumCount, Refused,
     Request, RequestId, Response, SessionDots, Unavailable,
 };
-pub use key::{Key, Slice};
+pub use key::{BUCKET_BYTES_MAX, KEY_BYTES_MAX, Key, Slice};
 pub use peer::{Body, Committed, Incarnation, Message};

@@ -10,13 +10,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::{Address, AddressRange};
 use crate::context::Context;
+use crate::delta::Delta;
 use crate::dot::{Actor, Dot};
 use crate::encoding::{
-    DecodeError, SEQUENCE_MAX, decode_contents, decode_context, encode_contents, encode_context,
+    DecodeError, SEQUENCE_MAX, decode_contents, decode_context, decode_delta, decode_partial,
+    encode_contents, encode_context, encode_delta, encode_partial,
 };
 use crate::footprint::{Footprint, Need};
 use crate::kind::Kind;
 use crate::operation::{Contents, MapPath};
+use crate::partial::Partial;
 use crate::payload::Score;
 
 impl Serialize for Context {
@@ -44,6 +47,32 @@ impl<'de> Deserialize<'de> for Contents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let encoded = Bytes::deserialize(deserializer)?;
         decode_contents(&encoded).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Delta {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&encode_delta(self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Delta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let encoded = Bytes::deserialize(deserializer)?;
+        decode_delta(&encoded).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Partial {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&encode_partial(self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Partial {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let encoded = Bytes::deserialize(deserializer)?;
+        decode_partial(&encoded).map_err(D::Error::custom)
     }
 }
 

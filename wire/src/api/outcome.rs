@@ -4,7 +4,10 @@ use bytes::Bytes;
 use coterie_crdt::operation::{OpError, Reply};
 use coterie_crdt::{Context, Dot};
 use coterie_ring::NodeId;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::grows::grows;
 
 /// How many took part, of how many that must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +50,7 @@ pub struct Answered {
 }
 
 /// Why nothing was stored, and nothing will be.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum Refused {
     /// No operation was given.
     #[error("a request needs an operation")]
@@ -97,7 +100,7 @@ pub enum Refused {
 }
 
 /// Why a level is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum LevelRefused {
     /// A read has to ask somebody.
     #[error("a read cannot be at level any")]
@@ -111,7 +114,7 @@ pub enum LevelRefused {
 }
 
 /// Nothing was stored: too few could be reached, or would take part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum Unavailable {
     /// By the liveness view, before anything was sent.
     #[error("too few owners are alive: {} of {}", .0.have, .0.need)]
@@ -134,7 +137,7 @@ pub enum Unavailable {
 }
 
 /// What is known of a request afterwards.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It was done, at the level asked for.
     Done(Box<Answered>),
@@ -178,4 +181,12 @@ pub struct Explanation {
     pub digest: u128,
     /// The slice's purge epoch at the coordinator.
     pub epoch: u64,
+}
+
+grows! {
+    QuorumCount { have, need }
+    ChangedDots { minted, observed, epoch }
+    Answered { replies, changed, seen, owners, fallbacks, everywhere, explanation }
+    Explanation { coordinator, owners, older_owners, answers, dots, hinted, digest, epoch }
+    Response { outcome }
 }

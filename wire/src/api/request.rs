@@ -1,6 +1,9 @@
 //! Requests: operations on one key, and what they are to be worth.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+use crate::grows::grows;
 
 use coterie_crdt::Context;
 use coterie_crdt::operation::Operation;
@@ -9,7 +12,9 @@ use coterie_ring::Level;
 use crate::Key;
 
 /// Names a request for its whole life: retries, forwards and answers bear the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct RequestId(pub u128);
 
 /// How many owners must take part; what is `None` the bucket's policy says.
@@ -49,4 +54,10 @@ pub struct Request {
     pub session: SessionDots,
     /// Whether the response is to say who answered what.
     pub explain: bool,
+}
+
+grows! {
+    Levels { write, read }
+    SessionDots { dots, epoch }
+    Request { id, key, operations, levels, time_left, session, explain }
 }

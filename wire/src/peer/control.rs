@@ -4,11 +4,13 @@ use bytes::Bytes;
 use coterie_ring::Intent;
 use coterie_ring::decision::{self, Tip};
 use coterie_ring::moves::SetVersion;
+use serde::{Deserialize, Serialize};
 
 use crate::Incarnation;
+use crate::grows::grows;
 
 /// From control to control.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ControlMessage {
     /// A message of the failure detector that goes over a stream.
     Swim(Bytes),
@@ -61,4 +63,10 @@ pub struct Remember {
     pub superseded: bool,
     /// The last decision that the one who answers knows, if any.
     pub tip: Option<Tip>,
+}
+
+grows! {
+    Compare { intent, tip, given_up }
+    GivenUp { version, owners }
+    Remember { incarnation, commits, superseded, tip }
 }

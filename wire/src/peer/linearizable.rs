@@ -4,6 +4,9 @@
 
 use coterie_crdt::Partial;
 use coterie_ring::moves::SetVersion;
+use serde::{Deserialize, Serialize};
+
+use crate::grows::grows;
 
 use crate::Key;
 
@@ -32,7 +35,7 @@ pub struct QueryAnswer {
 }
 
 /// How an owner's key compares with the digest asked about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Compared {
     /// Equal, on disk.
     Equal {
@@ -62,4 +65,9 @@ pub enum Compared {
         /// Its epoch.
         epoch: u64,
     },
+}
+
+grows! {
+    Query { key, join, digest, lap }
+    QueryAnswer { asked, compared }
 }

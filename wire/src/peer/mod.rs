@@ -7,6 +7,7 @@ pub mod strong;
 pub mod sync;
 pub mod write;
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use coterie_ring::moves::SetVersion;
@@ -15,7 +16,9 @@ use crate::{Request, RequestId, Response, Slice};
 
 /// A node's life as its storage knows it: drawn at random when the storage is made, after an unclean stop
 /// of the machine, a restore, or an IO error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Incarnation(pub u64);
 
 /// What the sender has durably committed: borne by everything that promises something. Peers remember the
@@ -86,7 +89,7 @@ pub enum Body {
 }
 
 /// Why a message was not taken. Nothing was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PeerRefusal {
     /// Its kind is not known here: a newer version speaks.
     #[error("messages of kind {kind} are not known here")]

@@ -2,6 +2,9 @@
 
 use coterie_crdt::{Footprint, Partial};
 use coterie_ring::moves::{Quorum, SetVersion};
+use serde::{Deserialize, Serialize};
+
+use crate::grows::grows;
 
 use crate::{Key, SessionDots};
 
@@ -34,7 +37,7 @@ pub struct Read {
 }
 
 /// What an owner shows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReadAnswer {
     /// The same as the coordinator has.
     Same,
@@ -56,4 +59,9 @@ pub enum ReadAnswer {
     },
     /// Its rows of the key are damaged.
     Damaged,
+}
+
+grows! {
+    Digests { key, footprint }
+    Read { key, set, quorum, footprint, digests, session, hints }
 }

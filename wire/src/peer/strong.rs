@@ -3,6 +3,9 @@
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
 use coterie_ring::register::{Accepted, Reply, Request};
+use serde::{Deserialize, Serialize};
+
+use crate::grows::grows;
 
 use crate::Key;
 
@@ -31,7 +34,7 @@ pub struct RegisterRequest {
 }
 
 /// What the acceptor answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RegisterReply {
     /// Its answer, on disk.
     Reply(Reply<NodeId, RegisterValue>),
@@ -42,4 +45,9 @@ pub enum RegisterReply {
         /// The newest set that the receiver knows.
         known: SetVersion,
     },
+}
+
+grows! {
+    LateVote { key, vote }
+    RegisterRequest { key, request }
 }

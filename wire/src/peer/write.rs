@@ -3,11 +3,14 @@
 use coterie_crdt::{Delta, Partial};
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
+use serde::{Deserialize, Serialize};
+
+use crate::grows::grows;
 
 use crate::Key;
 
 /// How durable a write has to be before it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Durability {
     /// As each node's `sync` setting says.
     AsSet,
@@ -16,7 +19,7 @@ pub enum Durability {
 }
 
 /// What is to be stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// What one request changed.
     Delta(Delta),
@@ -41,7 +44,7 @@ pub struct Write {
 }
 
 /// What came of a write at one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum WriteAnswer {
     /// It is stored as durably as was asked.
     Stored,
@@ -75,4 +78,8 @@ pub enum WriteAnswer {
     Damaged,
     /// Its time had passed before it was stored.
     Expired,
+}
+
+grows! {
+    Write { key, change, durability, hint_for }
 }
