@@ -15,6 +15,7 @@ use coterie_wire::peer::control::ControlMessage;
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
+use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Root, Roots, Step, Sync};
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::peer::{Committed, Incarnation, PeerRefusal};
 use coterie_wire::{
@@ -108,10 +109,33 @@ fn bodies() -> Vec<Body> {
         Body::Control(ControlMessage::Join),
         Body::Refused(PeerRefusal::TooLarge { bytes_max: 1 << 20 }),
     ];
+    bodies.extend(syncs());
     bodies.extend(writes);
     let forwarded = |outcome| Body::Forwarded(Box::new(Response { outcome }));
     bodies.extend(outcomes.map(forwarded));
     bodies
+}
+
+fn syncs() -> impl Iterator<Item = Body> {
+    let slice = Slice { partition: Partition(4), replicas: 3 };
+    let root = Root { slice, epoch: 300, digest: 1 << 100 };
+    let pause = Duration::from_millis(3);
+    let contents = Contents::Whole(Box::new(partial()));
+    let state = KeyState { key: key(), digest: 12, contents };
+    let parcel = Parcel::Keys(vec![state]);
+    let chunk = Box::new(partial());
+    let syncs = [
+        Sync::Roots { lanes: 2, roots: Roots::pack([root]) },
+        Sync::Compared { lanes: 2, lane: 1, differing: vec![slice] },
+        Sync::Step { number: 1, step: Box::new(Step::Push { parcel: parcel.clone() }) },
+        Sync::Step {
+            number: 2,
+            step: Box::new(Step::Transfer { context: context(), upto: address(), chunk }),
+        },
+        Sync::Answer { number: 1, pause, answer: Box::new(Answer::Rows { parcel, more: true }) },
+        Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
+    ];
+    syncs.into_iter().map(|sync| Body::Sync(Box::new(sync)))
 }
 
 fn address() -> coterie_crdt::Address {

@@ -50,6 +50,7 @@ kinds! {
     11 => Vote,
     12 => Control,
     13 => Refused,
+    14 => Sync,
 }
 
 fn write(content: &impl Serialize, out: &mut Vec<u8>) {

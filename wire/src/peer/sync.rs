@@ -9,13 +9,15 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use coterie_crdt::{Address, Context, Partial};
 use coterie_ring::Partition;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::strong::Vote;
+use crate::grows::grows;
 use crate::{Key, Slice};
 
 /// What nodes that share slices say to each other.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Sync {
     /// The digests of slices that both have.
     Roots {
@@ -52,7 +54,7 @@ pub enum Sync {
 }
 
 /// What the one who began a session asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     /// Compare the leaves of the slice's tree.
     Slice {
@@ -126,7 +128,7 @@ pub enum Step {
 }
 
 /// What the other answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// Which leaves differ, one bit each, the first lowest.
     Leaves {
@@ -189,7 +191,7 @@ pub enum Answer {
 }
 
 /// Why the receiver of a step ends a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum End {
     /// It knows no such session, or a step is missing: it was restarted, or has given it up.
     #[error("the session is not known")]
@@ -229,7 +231,7 @@ pub enum Verdict {
 }
 
 /// Rows on their way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Parcel {
     /// Keys of the slice.
     Keys(Vec<KeyState>),
@@ -249,7 +251,7 @@ pub struct KeyState {
 }
 
 /// What a key is made of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Contents {
     /// All its cells, and all its sender had seen of it.
     Whole(Box<Partial>),
@@ -260,7 +262,7 @@ pub enum Contents {
 }
 
 /// Digests of slices: of each the partition, the replica count, the epoch as a varint, and the digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roots(pub Bytes);
 
 /// The digest of one slice.
@@ -321,6 +323,10 @@ impl Roots {
         }
         Ok(roots)
     }
+}
+
+grows! {
+    KeyState { key, digest, contents }
 }
 
 #[cfg(test)]
