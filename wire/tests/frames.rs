@@ -135,7 +135,7 @@ fn syncs() -> impl Iterator<Item = Body> {
         Sync::Answer { number: 1, pause, answer: Box::new(Answer::Rows { parcel, more: true }) },
         Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
     ];
-    syncs.into_iter().map(|sync| Body::Sync(Box::new(sync)))
+    syncs.into_iter().map(Body::Sync)
 }
 
 fn address() -> coterie_crdt::Address {
