@@ -1,0 +1,442 @@
+//! A small cluster in memory: lanes over stores, time and messages in the test's hands.
+//!
+//! Nothing is random but what the seed says, and nothing is lost unless the test says so. For whole clusters under
+//! faults there is `sim`.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coterie_crdt::operation::Operation;
+use coterie_crdt::{Cells, Root, State};
+use coterie_protocol::rows::address::KeyPrefix;
+use coterie_protocol::rows::{MemoryStore, Store, Whole, whole};
+use coterie_protocol::{
+    Action, After, ClientId, ControlEvent, Effects, Event, Lane, Liveness, Settings, Start, View,
+};
+use coterie_ring::decision::{self, Decision};
+use coterie_ring::{
+    BucketName, BucketPolicy, Intent, Level, NodeId, NodeIntent, NodeState, Partitioner, Place,
+};
+use coterie_swim::Now;
+use coterie_wire::{
+    Answered, Incarnation, Key, Levels, Message, Outcome, Request, RequestId, Response, SessionDots,
+};
+
+/// One process.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) store: MemoryStore,
+    pub(crate) view: View,
+    /// Whether the process runs.
+    pub(crate) runs: bool,
+    /// Whether what is committed is synced at once.
+    pub(crate) syncs: bool,
+    /// What waits for a sync, with the lane it is of.
+    held: Vec<(usize, Action)>,
+    seed: u64,
+}
+
+/// Says of a message from, to, whether it is lost.
+type Loses = Box<dyn FnMut(NodeId, NodeId, &Message) -> bool>;
+
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) now: Now,
+    /// Messages under way: from, to.
+    pub(crate) messages: VecDeque<(NodeId, NodeId, Message)>,
+    /// All that control was told, by node.
+    pub(crate) control: Vec<(NodeId, ControlEvent)>,
+    responses: BTreeMap<ClientId, Vec<Response>>,
+    /// One-way cuts.
+    cuts: BTreeSet<(NodeId, NodeId)>,
+    loses: Option<Loses>,
+    clients: u64,
+}
+
+/// The bucket that [`Cluster::new`] makes.
+pub(crate) const BUCKET: &str = "db0";
+
+impl Cluster {
+    /// So many nodes with one bucket of this policy.
+    pub(crate) fn new(nodes: u64, policy: BucketPolicy) -> Self {
+        let places = (1..=nodes).map(|node| Place::new("r", &node.to_string()).unwrap());
+        Cluster::placed(places.collect(), policy)
+    }
+
+    /// A node at each place, with one bucket of this policy.
+    pub(crate) fn placed(places: Vec<Place>, policy: BucketPolicy) -> Self {
+        let mut intent = Intent::new();
+        for (index, place) in places.iter().enumerate() {
+            let node = NodeIntent { state: NodeState::Active, weight: 1, place: place.clone() };
+            intent.set_node(id(index as u64 + 1), node).unwrap();
+        }
+        intent.set_bucket(BucketName::new(BUCKET).unwrap(), policy).unwrap();
+        let decision =
+            decision::bootstrap(7, Partitioner::new(8).unwrap(), &intent).map(Arc::new).unwrap();
+        let now = Now { monotonic: Duration::from_secs(1), wall_millis: 1_800_000_000_000 };
+        let ids: Vec<NodeId> = (1..=places.len() as u64).map(id).collect();
+        let node = |&id: &NodeId| Node::new(id, &ids, &decision, now);
+        let mut cluster = Cluster {
+            nodes: ids.iter().map(node).collect(),
+            now,
+            messages: VecDeque::new(),
+            control: Vec::new(),
+            responses: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+            loses: None,
+            clients: 0,
+        };
+        for index in 0..cluster.nodes.len() {
+            cluster.show_view(index);
+        }
+        cluster.run();
+        cluster
+    }
+
+    /// The layout in force.
+    pub(crate) fn decision(&self) -> &Decision {
+        &self.nodes[0].view.decision
+    }
+
+    pub(crate) fn node(&self, node: NodeId) -> &Node {
+        self.nodes.iter().find(|it| it.id == node).unwrap()
+    }
+
+    fn index(&self, node: NodeId) -> usize {
+        self.nodes.iter().position(|it| it.id == node).unwrap()
+    }
+
+    /// Changes what a node's control says.
+    pub(crate) fn change_view(&mut self, node: NodeId, change: impl FnOnce(&mut View)) {
+        let index = self.index(node);
+        change(&mut self.nodes[index].view);
+        self.show_view(index);
+        self.run();
+    }
+
+    fn show_view(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.view.version += 1;
+        let view = Arc::new(node.view.clone());
+        for lane in 0..self.nodes[index].lanes.len() {
+            self.event(index, lane, Event::View(Arc::clone(&view)));
+        }
+    }
+
+    /// What all others think of a node.
+    pub(crate) fn mark(&mut self, node: NodeId, liveness: Liveness) {
+        for other in self.nodes.iter().map(|node| node.id).collect::<Vec<_>>() {
+            if other != node {
+                self.change_view(other, |view| {
+                    view.members.insert(node, liveness);
+                });
+            }
+        }
+    }
+
+    /// A node stops without a word, and all others come to know.
+    pub(crate) fn take_down(&mut self, node: NodeId) {
+        let index = self.index(node);
+        self.nodes[index].runs = false;
+        self.mark(node, Liveness::Down);
+    }
+
+    /// A node that was stopped goes on from what it had synced, with nothing in memory.
+    pub(crate) fn bring_up(&mut self, node: NodeId) {
+        let index = self.index(node);
+        let now = self.now;
+        self.nodes[index].restart(now);
+        self.show_view(index);
+        self.mark(node, Liveness::Up);
+        self.run();
+    }
+
+    /// Nothing passes between the two groups any more, and each thinks that the other is down.
+    pub(crate) fn split(&mut self, left: &[NodeId], right: &[NodeId]) {
+        for (&a, &b) in left.iter().flat_map(|a| right.iter().map(move |b| (a, b))) {
+            self.cuts.extend([(a, b), (b, a)]);
+            self.change_view(a, |view| {
+                view.members.insert(b, Liveness::Down);
+            });
+            self.change_view(b, |view| {
+                view.members.insert(a, Liveness::Down);
+            });
+        }
+    }
+
+    /// Messages from one node to another are lost from now on; neither knows.
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cuts.insert((from, to));
+    }
+
+    /// All is connected, and all that run are known to be up.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+        self.loses = None;
+        for node in self.nodes.iter().filter(|node| node.runs).map(|n| n.id).collect::<Vec<_>>() {
+            self.mark(node, Liveness::Up);
+        }
+    }
+
+    /// Messages of which `loses` says so are lost from now on.
+    pub(crate) fn lose(&mut self, loses: impl FnMut(NodeId, NodeId, &Message) -> bool + 'static) {
+        self.loses = Some(Box::new(loses));
+    }
+
+    /// Whether a node syncs what it commits at once; what was held is let go.
+    pub(crate) fn set_syncs(&mut self, node: NodeId, syncs: bool) {
+        let index = self.index(node);
+        self.nodes[index].syncs = syncs;
+        if syncs {
+            self.nodes[index].store.sync().unwrap();
+            for (lane, action) in std::mem::take(&mut self.nodes[index].held) {
+                self.act(index, lane, action);
+            }
+        }
+        self.run();
+    }
+
+    /// Hands an event to a lane and does what it wants done.
+    pub(crate) fn event(&mut self, index: usize, lane: usize, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let node = &mut self.nodes[index];
+            let mut effects = Effects::new();
+            let found = node.lanes[lane].read(&event, &node.store).expect("all is in memory");
+            node.lanes[lane].handle(event, found, self.now, &mut effects);
+            node.store.commit(&effects.batch).unwrap();
+            if node.syncs {
+                node.store.sync().unwrap();
+            }
+            for (after, action) in effects.actions {
+                let waits = after != After::Written && !self.nodes[index].syncs;
+                match action {
+                    action if waits => self.nodes[index].held.push((lane, action)),
+                    Action::Lane(event) => events.push_back(*event),
+                    action => self.act(index, lane, action),
+                }
+            }
+        }
+    }
+
+    fn act(&mut self, index: usize, lane: usize, action: Action) {
+        let from = self.nodes[index].id;
+        match action {
+            Action::Send { to, message, .. } => self.messages.push_back((from, to, *message)),
+            Action::Respond { client, response } => {
+                self.responses.entry(client).or_default().push(*response);
+            }
+            Action::Lane(event) => self.event(index, lane, *event),
+            Action::Control(event) => self.control.push((from, *event)),
+            Action::Changed { .. } => {}
+        }
+    }
+
+    /// Delivers one message; false if there is none.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some((from, to, message)) = self.messages.pop_front() else { return false };
+        let lost = self.cuts.contains(&(from, to))
+            || self.loses.as_mut().is_some_and(|loses| loses(from, to, &message));
+        let index = self.nodes.iter().position(|node| node.id == to && node.runs);
+        if let (Some(index), false) = (index, lost) {
+            self.deliver(index, from, message);
+        }
+        true
+    }
+
+    /// Delivers a message, whatever is lost.
+    pub(crate) fn deliver(&mut self, index: usize, from: NodeId, message: Message) {
+        let Some(slice) = message.slice else { return };
+        let lane = usize::from(slice.partition.0) % self.nodes[index].lanes.len();
+        self.event(index, lane, Event::Message { from, message: Box::new(message) });
+    }
+
+    /// Delivers messages until there are none.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..1_000_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("messages never end");
+    }
+
+    /// Lets time pass, ticks and messages included.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let until = self.now.monotonic + time;
+        for _ in 0..100_000 {
+            self.run();
+            let lanes = self.nodes.iter().filter(|node| node.runs).flat_map(|node| &node.lanes);
+            let next = lanes.filter_map(Lane::next_deadline).min();
+            let Some(next) = next.filter(|next| *next <= until) else {
+                return self.set_time(until);
+            };
+            self.set_time(next.max(self.now.monotonic));
+            for index in 0..self.nodes.len() {
+                for lane in 0..self.nodes[index].lanes.len() {
+                    let due = self.nodes[index].lanes[lane].next_deadline();
+                    if self.nodes[index].runs && due.is_some_and(|due| due <= self.now.monotonic) {
+                        self.event(index, lane, Event::Tick);
+                    }
+                }
+            }
+        }
+        panic!("ticks never end");
+    }
+
+    fn set_time(&mut self, monotonic: Duration) {
+        let passed = monotonic - self.now.monotonic;
+        self.now.monotonic = monotonic;
+        self.now.wall_millis += u64::try_from(passed.as_millis()).unwrap();
+    }
+
+    /// A client of `node` submits a request; nothing is delivered yet.
+    pub(crate) fn submit(&mut self, node: NodeId, request: Request) -> ClientId {
+        self.clients += 1;
+        let (client, index) = (ClientId(self.clients), self.index(node));
+        let partition = self.nodes[index].view.partition(&request.key);
+        let lane = usize::from(partition.0) % self.nodes[index].lanes.len();
+        self.event(index, lane, Event::Request { client, request: Box::new(request) });
+        client
+    }
+
+    /// The answer to a request, if there is one yet.
+    ///
+    /// # Panics
+    /// If it was answered more than once.
+    pub(crate) fn response(&self, client: ClientId) -> Option<&Outcome> {
+        let responses = self.responses.get(&client)?;
+        assert_eq!(responses.len(), 1, "a request is answered once");
+        Some(&responses[0].outcome)
+    }
+
+    /// A client of `node` asks, and waits for the answer.
+    pub(crate) fn ask(&mut self, node: NodeId, request: Request) -> Outcome {
+        let client = self.submit(node, request);
+        self.run();
+        for _ in 0..1_000 {
+            if let Some(outcome) = self.response(client) {
+                return outcome.clone();
+            }
+            self.advance(Duration::from_millis(10));
+        }
+        panic!("no answer within ten seconds");
+    }
+
+    /// As [`Cluster::ask`], of what has to be done.
+    pub(crate) fn done(&mut self, node: NodeId, request: Request) -> Answered {
+        match self.ask(node, request) {
+            Outcome::Done(answered) => *answered,
+            outcome => panic!("not done: {outcome:?}"),
+        }
+    }
+
+    /// A request on a key of [`BUCKET`] that waits for two seconds.
+    pub(crate) fn request(&mut self, key: &Key, operation: Operation) -> Request {
+        self.clients += 1;
+        Request {
+            id: RequestId(u128::from(self.clients) << 64 | 0xabcd),
+            key: key.clone(),
+            operations: vec![operation],
+            levels: Levels::default(),
+            time_left: Duration::from_secs(2),
+            session: SessionDots::default(),
+            explain: false,
+        }
+    }
+
+    /// The owners of a key, first owner first.
+    pub(crate) fn owners(&self, key: &Key) -> Vec<NodeId> {
+        let view = &self.nodes[0].view;
+        view.live_sets(view.slice(key).unwrap()).newest().members.to_vec()
+    }
+
+    /// Nodes that do not own a key, in order of id.
+    pub(crate) fn others(&self, key: &Key) -> Vec<NodeId> {
+        let owners = self.owners(key);
+        self.nodes.iter().map(|node| node.id).filter(|node| !owners.contains(node)).collect()
+    }
+
+    /// All rows of a key at a node.
+    pub(crate) fn rows(&self, node: NodeId, key: &Key) -> State {
+        let node = self.node(node);
+        let prefix = KeyPrefix::new(node.view.partition(key), key);
+        match whole(&node.store, &prefix).unwrap() {
+            Whole::Small(state) => state,
+            Whole::Large(_) => panic!("a test looks at small keys only"),
+        }
+    }
+
+    /// The root of a key at a node.
+    pub(crate) fn root(&self, node: NodeId, key: &Key) -> Root {
+        self.rows(node, key).root().cloned().unwrap_or_default()
+    }
+
+    /// Whether the owners' digests of a key are equal.
+    pub(crate) fn is_equal(&self, key: &Key) -> bool {
+        let digests: BTreeSet<u128> =
+            self.owners(key).iter().map(|owner| self.rows(*owner, key).digest()).collect();
+        digests.len() == 1
+    }
+}
+
+impl Node {
+    fn new(me: NodeId, all: &[NodeId], decision: &Arc<Decision>, now: Now) -> Node {
+        let seed = u64::try_from(me.0).unwrap();
+        let mut view = View::new(me, Incarnation(seed), Arc::clone(decision));
+        view.members.extend(all.iter().filter(|id| **id != me).map(|id| (*id, Liveness::Up)));
+        let mut node = Node {
+            id: me,
+            lanes: Vec::new(),
+            store: MemoryStore::new(),
+            view,
+            runs: true,
+            syncs: true,
+            held: Vec::new(),
+            seed,
+        };
+        node.open(now);
+        node
+    }
+
+    fn open(&mut self, now: Now) {
+        self.seed += 1_000;
+        let (lanes, view) = (2, Arc::new(self.view.clone()));
+        let start = |lane| Start {
+            lane,
+            lanes,
+            settings: Settings::default(),
+            view: Arc::clone(&view),
+            seed: self.seed + u64::from(lane),
+            actors_spent: false,
+            now,
+        };
+        self.lanes = (0..lanes).map(|lane| Lane::open(start(lane), &self.store).unwrap()).collect();
+    }
+
+    fn restart(&mut self, now: Now) {
+        self.store = std::mem::take(&mut self.store).crash(0);
+        self.held.clear();
+        self.runs = true;
+        self.open(now);
+    }
+}
+
+/// The node of this number, from 1.
+pub(crate) fn id(number: u64) -> NodeId {
+    NodeId(u128::from(number))
+}
+
+/// A key of [`BUCKET`].
+pub(crate) fn key(name: &str) -> Key {
+    Key::new(BUCKET.as_bytes().to_vec(), name.as_bytes().to_vec())
+}
+
+/// Both levels of a request.
+pub(crate) fn levels(write: Level, read: Level) -> Levels {
+    Levels { write: Some(write), read: Some(read) }
+}
