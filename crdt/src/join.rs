@@ -30,6 +30,10 @@ pub struct Changes {
     pub digest: (u128, u128),
     /// Whether the root differs from the stored one.
     pub root_changed: bool,
+    /// Whether what is stored contradicts itself: a row says other than the root does of it, which only
+    /// damage to the storage can bring about. The changes are to be written all the same, and then the
+    /// key [recounted](crate::recount).
+    pub contradiction: bool,
 }
 
 /// A change to a row that is derived from others, local, and never replicated.
@@ -164,6 +168,7 @@ pub(crate) struct Join<'c, C> {
     derived: SmallVec<[Derived; 1]>,
     /// Live dots gained from a partial state.
     pub(crate) gained: SmallVec<[Dot; 4]>,
+    pub(crate) contradiction: bool,
 }
 
 impl<'c, C: Cells> Join<'c, C> {
@@ -177,6 +182,7 @@ impl<'c, C: Cells> Join<'c, C> {
             cells: SmallVec::new(),
             derived: SmallVec::new(),
             gained: SmallVec::new(),
+            contradiction: false,
         }
     }
 
@@ -201,15 +207,21 @@ impl<'c, C: Cells> Join<'c, C> {
             return;
         }
         let before = accounted(&self.root, stored);
-        let root = &mut self.root;
         let dots = dots_digest(&address, &cell).wrapping_sub(dots_digest(&address, &before));
-        root.dots_sum = root.dots_sum.wrapping_add(dots);
         let tallies =
             tallies_digest(&address, &cell).wrapping_sub(tallies_digest(&address, stored));
+        let root = &mut self.root;
+        root.dots_sum = root.dots_sum.wrapping_add(dots);
         root.tallies_sum = root.tallies_sum.wrapping_add(tallies);
-        root.counts.replace(address.kind, &before, &cell);
-        let rows = &mut root.counts.rows;
-        *rows = *rows + u64::from(!cell.is_empty()) - u64::from(!stored.is_empty());
+        let mut counted = root.counts.replace(address.kind, &before, &cell)
+            & root.counts.replace_row(stored, &cell);
+        if let Some(recount) = root.recount.as_mut().filter(|r| r.has_passed(&address)) {
+            recount.dots_sum = recount.dots_sum.wrapping_add(dots);
+            recount.tallies_sum = recount.tallies_sum.wrapping_add(tallies);
+            counted &= recount.counts.replace(address.kind, &before, &cell)
+                & recount.counts.replace_row(stored, &cell);
+        }
+        self.contradiction |= !counted;
         self.derive(&address, stored, &cell);
         self.cells.push((address, cell));
     }
@@ -242,6 +254,10 @@ impl<'c, C: Cells> Join<'c, C> {
             settled.join(whole);
             self.root.dots_sum = 0;
             self.root.counts.clear_live();
+            if let Some(recount) = &mut self.root.recount {
+                recount.dots_sum = 0;
+                recount.counts.clear_live();
+            }
         } else {
             counting.join(whole);
         }
@@ -264,6 +280,7 @@ impl<'c, C: Cells> Join<'c, C> {
             cells: self.cells,
             derived: self.derived,
             root_changed,
+            contradiction: self.contradiction,
         }
     }
 }

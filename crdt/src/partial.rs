@@ -67,7 +67,7 @@ impl Partial {
         };
         let tallies = footprint.tallied.then(|| cells.tallied().map(bare).collect());
         let exact = cells.is_exact() && !root.is_counting();
-        root.pending = None;
+        (root.pending, root.recount) = (None, None);
         let transferring = cells.is_transferring();
         // A context that claimed what a transfer has not brought would make unseen adds look removed
         // (invariant 5).
@@ -81,7 +81,8 @@ impl Partial {
     }
 
     /// From parts that may come from elsewhere: `None` unless every live dot is in the context, every
-    /// cell lives outside the root, no range ends before it starts, and nothing is pending or on its way.
+    /// cell lives outside the root, no range ends before it starts, and no job is
+    /// under way.
     pub fn from_parts(
         root: Root,
         cells: BTreeMap<Address, Cell>,
@@ -98,7 +99,8 @@ impl Partial {
             && tallies.iter().flatten().all(bare)
             && ranges.iter().all(AddressRange::is_sound)
             && root.pending.is_none()
-            && root.transfer.is_none();
+            && root.transfer.is_none()
+            && root.recount.is_none();
         sound.then_some(Partial { root, cells, ranges, tallies, exact, transferring })
     }
 

@@ -7,6 +7,7 @@ use crate::cell::Cell;
 use crate::context::Context;
 use crate::dot::Dot;
 use crate::kind::{COUNTED_KINDS, Kind};
+use crate::recount::Recount;
 use crate::transfer::Transfer;
 
 /// A key's root: one row, read and written with every operation on the key.
@@ -29,6 +30,8 @@ pub struct Root {
     pub pending: Option<Box<PendingDelete>>,
     /// All of another replica's cells on their way here, in chunks.
     pub transfer: Option<Box<Transfer>>,
+    /// A recount of the rows, as far as it has come.
+    pub recount: Option<Box<Recount>>,
 }
 
 /// The kinds where a live cell is more than one with dots.
@@ -127,6 +130,7 @@ impl Root {
             && self.register.is_empty()
             && self.expiry.is_empty()
             && self.transfer.is_none()
+            && self.recount.is_none()
     }
 }
 
@@ -185,27 +189,34 @@ impl Counts {
         self.withheld = Default::default();
     }
 
-    /// Counts a cell of `kind` that goes from one content to another.
-    ///
-    /// # Panics
-    /// If it leaves and was never counted: counts then contradict the rows.
-    pub(crate) fn replace(&mut self, kind: Kind, from: &Cell, to: &Cell) {
-        let step = |count: &mut u64, was: bool, is: bool| {
-            if is && !was {
-                *count += 1;
-            } else if was && !is {
-                *count = count.checked_sub(1).expect("a cell that leaves was counted");
-            }
-        };
-        if let Some(slot) = slot(kind) {
-            step(&mut self.live[slot], from.is_live(kind), to.is_live(kind));
-            if let Some(slot) = GUARDED_KINDS.iter().position(|&guarded| guarded == kind) {
-                let withheld = |cell: &Cell| !cell.dots().is_empty() && !cell.is_live(kind);
-                step(&mut self.withheld[slot], withheld(from), withheld(to));
-            }
-            step(&mut self.tallied, from.has_standing_tallies(), to.has_standing_tallies());
+    /// Counts a cell of `kind` that goes from one content to another. Whether it had been counted, as far
+    /// as one can see: where rows are damaged, a count stays at 0.
+    #[must_use]
+    pub(crate) fn replace(&mut self, kind: Kind, from: &Cell, to: &Cell) -> bool {
+        let Some(slot) = slot(kind) else { return true };
+        let mut counted = step(&mut self.live[slot], from.is_live(kind), to.is_live(kind));
+        if let Some(slot) = GUARDED_KINDS.iter().position(|&guarded| guarded == kind) {
+            let withheld = |cell: &Cell| !cell.dots().is_empty() && !cell.is_live(kind);
+            counted &= step(&mut self.withheld[slot], withheld(from), withheld(to));
         }
+        counted & step(&mut self.tallied, from.has_standing_tallies(), to.has_standing_tallies())
     }
+
+    /// Counts a row that goes from one content to another; as [`Counts::replace`].
+    #[must_use]
+    pub(crate) fn replace_row(&mut self, from: &Cell, to: &Cell) -> bool {
+        step(&mut self.rows, !from.is_empty(), !to.is_empty())
+    }
+}
+
+/// Counts one that was or is; whether one that leaves had been counted.
+fn step(count: &mut u64, was: bool, is: bool) -> bool {
+    if was == is {
+        return true;
+    }
+    let next = if is { count.checked_add(1) } else { count.checked_sub(1) };
+    *count = next.unwrap_or(*count);
+    next.is_some()
 }
 
 fn slot(kind: Kind) -> Option<usize> {

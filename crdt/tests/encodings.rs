@@ -14,8 +14,8 @@ use coterie_crdt::operation::{
 };
 use coterie_crdt::{
     Actor, Actors, Address, AddressRange, Cell, Cells, Clock, Context, ContextToken, Delta, Dot,
-    Footprint, Kind, Mint, Partial, PendingDelete, Root, State, Transfer, begin_transfer,
-    join_transferred,
+    Footprint, Kind, Mint, Partial, PendingDelete, Recount, Root, State, Transfer, begin_transfer,
+    join_transferred, recount,
 };
 use proptest::prelude::*;
 
@@ -146,6 +146,21 @@ fn a_root_with_a_transfer_is_written_as_documented() {
     let whole = Partial::extract(&state, &Footprint::whole());
     assert_eq!(*whole.context(), sender);
     assert_eq!(encode_partial(&whole)[1], 0b101);
+}
+
+#[test]
+fn a_root_with_a_recount_is_written_as_documented() {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&add(&["l", "m"]));
+    replica.state.apply(recount(&replica.state, 1));
+    let root = replica.state.root().expect("written");
+    let bytes = encode_root(root);
+    assert_eq!(hex(&bytes[..13]), "012401aa000000000000000200");
+    // The key's counts and sums before, 14 and 32 bytes; the recount's after.
+    let counted = &bytes[13 + 14 + 32..];
+    assert_eq!(hex(&counted[..18]), "0105016c 00000001000000000000000000 01".replace(' ', ""));
+    assert_eq!(counted.len(), 18 + 32);
+    assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
 }
 
 #[test]
@@ -390,12 +405,15 @@ fn every_part_of_a_root_comes_back() {
         cursor: Some(Address::new(Kind::Scored, "m")),
     };
     let transfer = Transfer { context: context(&[(1, 7)]), cursor: Some(Address::EXPIRY) };
+    let cursor = Some(Address::new(Kind::Member, "c"));
+    let recount = Recount { cursor, dots_sum: 7, ..Recount::default() };
     let root = Root {
         context: context(&[(1, 1), (2, 1), (2, 3)]),
         dots_sum: 5,
         tallies_sum: u128::MAX,
         pending: Some(Box::new(pending)),
         transfer: Some(Box::new(transfer)),
+        recount: Some(Box::new(recount)),
         ..Root::default()
     };
     assert_eq!(decode_root(&encode_root(&root).into()), Ok(root));

@@ -325,7 +325,7 @@ fn replies(parts: &Parts) -> [Reply; 16] {
     ]
 }
 
-fn errors(number: u64) -> [OpError; 24] {
+fn errors(number: u64) -> [OpError; 25] {
     let bytes = usize::try_from(number).expect("64 bits");
     let too_large = |what| OpError::TooLarge { what, bytes, bytes_max: 9 };
     [
@@ -352,6 +352,7 @@ fn errors(number: u64) -> [OpError; 24] {
         OpError::NeedsWholeKey,
         OpError::NeedsTallies,
         OpError::Counting,
+        OpError::Damaged,
         OpError::TooManyTallies { tallied: number },
     ]
 }

@@ -13,7 +13,7 @@ use coterie_crdt::operation::{
 };
 use coterie_crdt::{
     Actor, Actors, COUNTED_KINDS, Cells, Clock, Context, Delta, Direction, Mint, Root, Score,
-    State, sweep,
+    State, recount, sweep,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -67,6 +67,16 @@ impl Replica {
         let changes = sweep(&self.state, rows_max);
         assert!(changes.rows() <= rows_max + 1, "a chunk and the root");
         assert!(counting || changes.digest == (digest, digest), "sweeping changes no sum");
+        self.state.apply(changes);
+        assert_sound(&self.state);
+    }
+
+    /// Goes on with a recount for at most so many rows.
+    fn recount(&mut self, rows_max: usize) {
+        let digest = self.state.digest();
+        let changes = recount(&self.state, rows_max);
+        assert!(!changes.contradiction && changes.cells.is_empty(), "there is nothing to correct");
+        assert_eq!(changes.digest, (digest, digest));
         self.state.apply(changes);
         assert_sound(&self.state);
     }
@@ -336,6 +346,8 @@ enum Step {
     Deliver { replica: usize, delta: usize },
     /// Part of a sweep.
     Sweep { replica: usize, rows: usize },
+    /// Part of a recount, or all of it.
+    Recount { replica: usize, rows: usize },
     /// A whole-key synchronisation, one way.
     Synchronise { from: usize, to: usize },
 }
@@ -417,6 +429,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (replica(), any::<usize>())
             .prop_map(|(replica, delta)| Step::Deliver { replica, delta }),
         2 => (replica(), 0usize..3).prop_map(|(replica, rows)| Step::Sweep { replica, rows }),
+        1 => (replica(), 1usize..4).prop_map(|(replica, rows)| Step::Recount { replica, rows }),
         1 => (replica(), replica()).prop_map(|(from, to)| Step::Synchronise { from, to }),
     ]
 }
@@ -453,6 +466,7 @@ proptest! {
                     replicas[replica].join(&deltas[delta % deltas.len()]);
                 }
                 Step::Sweep { replica, rows } => replicas[replica].sweep(rows),
+                Step::Recount { replica, rows } => replicas[replica].recount(rows),
                 Step::Synchronise { from, to } => {
                     let state = replicas[from].state.clone();
                     replicas[to].state.join(&state);
@@ -465,6 +479,11 @@ proptest! {
         deltas.iter().rev().for_each(|delta| second.join(delta));
         deltas.iter().chain(&deltas).for_each(|delta| third.join(delta));
         first.sweep_all();
+        for replica in [&mut *first, &mut *second, &mut *third] {
+            while replica.root().recount.is_some() {
+                replica.recount(2);
+            }
+        }
         for other in [second, third] {
             if !other.root().is_counting() {
                 prop_assert_eq!(first.state.digest(), other.state.digest());

@@ -7,6 +7,7 @@ use crate::cell::Cell;
 use crate::encoding::cell::put_cell;
 use crate::encoding::{DecodeError, Reader, VERSION, encode_context, put_address, put_varint};
 use crate::kind::Kind;
+use crate::recount::Recount;
 use crate::root::{Counts, PendingDelete, Root};
 use crate::transfer::Transfer;
 
@@ -15,6 +16,8 @@ const EXPIRY: u8 = 1 << 1;
 const COUNTS: u8 = 1 << 2;
 const PENDING: u8 = 1 << 3;
 const TRANSFER: u8 = 1 << 4;
+const RECOUNT: u8 = 1 << 5;
+const KNOWN: u8 = (1 << 6) - 1;
 
 /// The root row of a key.
 pub fn encode_root(root: &Root) -> Vec<u8> {
@@ -42,6 +45,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         (counted, COUNTS),
         (root.pending.is_some(), PENDING),
         (root.transfer.is_some(), TRANSFER),
+        (root.recount.is_some(), RECOUNT),
     ];
     out.push(flags.into_iter().map(|(set, flag)| u8::from(set) * flag).sum());
     encode_context(out, &root.context);
@@ -51,9 +55,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         }
     }
     if counted {
-        root.counts.numbers().for_each(|number| put_varint(out, number));
-        out.extend_from_slice(&root.dots_sum.to_le_bytes());
-        out.extend_from_slice(&root.tallies_sum.to_le_bytes());
+        put_totals(out, &root.counts, [root.dots_sum, root.tallies_sum]);
     }
     if let Some(pending) = &root.pending {
         encode_context(out, &pending.settled);
@@ -64,6 +66,15 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         encode_context(out, &transfer.context);
         put_cursor(out, transfer.cursor.as_ref());
     }
+    if let Some(Recount { cursor, counts, dots_sum, tallies_sum }) = root.recount.as_deref() {
+        put_cursor(out, cursor.as_ref());
+        put_totals(out, counts, [*dots_sum, *tallies_sum]);
+    }
+}
+
+fn put_totals(out: &mut Vec<u8>, counts: &Counts, sums: [u128; 2]) {
+    counts.numbers().for_each(|number| put_varint(out, number));
+    sums.into_iter().for_each(|sum| out.extend_from_slice(&sum.to_le_bytes()));
 }
 
 fn put_cursor(out: &mut Vec<u8>, cursor: Option<&Address>) {
@@ -75,14 +86,12 @@ fn put_cursor(out: &mut Vec<u8>, cursor: Option<&Address>) {
 
 impl Reader<'_> {
     pub(super) fn root(&mut self) -> Result<Root, DecodeError> {
-        let flags = self.flags("root flags", REGISTER | EXPIRY | COUNTS | PENDING | TRANSFER)?;
+        let flags = self.flags("root flags", KNOWN)?;
         let mut root = Root { context: self.context()?, ..Root::default() };
         root.register = self.resident(flags & REGISTER != 0, Kind::Register)?;
         root.expiry = self.resident(flags & EXPIRY != 0, Kind::Expiry)?;
         if flags & COUNTS != 0 {
-            root.counts = Counts::from_numbers(|| self.count())?;
-            root.dots_sum = self.u128()?;
-            root.tallies_sum = self.u128()?;
+            (root.counts, root.dots_sum, root.tallies_sum) = self.totals()?;
             if root.dots_sum == 0 && root.tallies_sum == 0 && root.counts == Counts::default() {
                 return Err(DecodeError::NotCanonical("counts of nothing"));
             }
@@ -96,6 +105,11 @@ impl Reader<'_> {
             let (context, cursor) = (self.context()?, self.cursor()?);
             root.transfer = Some(Box::new(Transfer { context, cursor }));
         }
+        if flags & RECOUNT != 0 {
+            let cursor = self.cursor()?;
+            let (counts, dots_sum, tallies_sum) = self.totals()?;
+            root.recount = Some(Box::new(Recount { cursor, counts, dots_sum, tallies_sum }));
+        }
         let seen = |address: Address| {
             let mut dots = root.resident(address.kind).dots().iter();
             dots.all(|(dot, _)| root.knows(&address, *dot))
@@ -105,6 +119,10 @@ impl Reader<'_> {
         } else {
             Err(DecodeError::NotCanonical("dot outside the context"))
         }
+    }
+
+    fn totals(&mut self) -> Result<(Counts, u128, u128), DecodeError> {
+        Ok((Counts::from_numbers(|| self.count())?, self.u128()?, self.u128()?))
     }
 
     fn cursor(&mut self) -> Result<Option<Address>, DecodeError> {

@@ -90,6 +90,10 @@ pub enum OpError {
     /// A deletion is still being swept, and the counts wait for it.
     #[error("ERR a deletion of this key is still being counted; try again")]
     Counting,
+    /// Stored rows contradict each other, which only damage to the storage can bring about: the key has to
+    /// be [recounted](crate::recount), and what is derived from its rows made anew.
+    #[error("ERR the rows of this key are damaged")]
+    Damaged,
     /// The key has more tallies than one delta may reset; remove ranges of them first.
     #[error("ERR key has {tallied} counters, too many to delete in one step")]
     TooManyTallies {

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use coterie_crdt::encoding::{decode_partial, decode_root, encode_partial, encode_root};
 use coterie_crdt::mutants::{Mutant, with_mutant};
-use coterie_crdt::operation::SetKind;
+use coterie_crdt::operation::{OpError, Reply, SetKind};
 use coterie_crdt::{
-    Address, Cells, Delta, Direction, Dot, Footprint, Partial, Root, State, TransferError,
+    Address, Cells, Clock, Delta, Direction, Dot, Footprint, Partial, Root, State, TransferError,
     abandon_transfer, begin_transfer, complete_transfer, join_transferred, sweep,
 };
 use proptest::prelude::*;
@@ -338,6 +338,36 @@ fn a_chunk_that_is_old_or_not_next_is_refused() {
     let receiver = &world.replicas[1].state;
     assert_eq!(refused(receiver, &first, &upto), TransferError::NotNext);
     assert!(join_transferred(receiver, &last, &end, 9).is_ok());
+}
+
+/// It would name the transfer's dots by no context, and leave them.
+#[test]
+fn a_key_is_not_deleted_in_the_middle_of_a_transfer() {
+    let mut world = World::default();
+    for element in 0..3 {
+        world.operate(0, Action::Add(SetKind::AddWins, element), false);
+    }
+    for _ in 0..2 {
+        world.transfer(1, 0, 0, 1);
+    }
+    let state = &world.replicas[1].state;
+    let operation = Action::Delete.operation(state);
+    let evaluated = |cells: &State| {
+        let evaluated = evaluate(&operation, cells, 1, &mut Clock::new(), false);
+        evaluated.map(|(reply, _)| reply)
+    };
+    let on_partials = |cells: &State| {
+        let footprint = operation.footprint();
+        let mut partial = Partial::extract(&world.replicas[0].state, &footprint);
+        partial.join(&Partial::extract(cells, &footprint)).expect("one footprint");
+        let evaluated = evaluate(&operation, &partial, 1, &mut Clock::new(), false);
+        evaluated.map(|(reply, _)| reply)
+    };
+    assert_eq!(evaluated(state), Err(OpError::NeedsWholeKey));
+    assert_eq!(on_partials(state), Err(OpError::NeedsWholeKey));
+    let mut given_up = state.clone();
+    abandon_all(&mut given_up, 1);
+    assert_eq!(evaluated(&given_up), Ok(Reply::flag(true)));
 }
 
 /// What the receiver's own context holds is dead then, what only the transfer's does is not.

@@ -308,7 +308,8 @@ fn rank<C: Cells>(
         Direction::Backward => (Bound::Included(score), Bound::Unbounded),
     };
     let rank = draft.by_score(upto, direction)?.position(|(_, other)| other == *member);
-    let rank = rank.expect("a member that is there is listed by its score");
+    // A member that is there is listed by its score.
+    let rank = rank.ok_or(OpError::Damaged)?;
     Ok(Reply::Ranked(i64::try_from(rank).unwrap_or(i64::MAX), score))
 }
 
