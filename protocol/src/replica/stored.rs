@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use coterie_crdt::encoding::decode_cell;
-use coterie_crdt::{Address, Cell, Cells, Footprint, Kind, Root, State};
+use coterie_crdt::{Address, Cell, Cells, Footprint, Root, State};
 
 use crate::rows::address::{Derived, KeyPrefix};
 use crate::rows::{Direction, KeyRange, ReadError, Rows, Space, fetch};
@@ -134,12 +134,7 @@ fn tallied(
         return Err(ReadError::TooMany);
     }
     let range = KeyRange::prefix(prefix.derived(Derived::Tallied, &[]));
-    let from = range.from.len();
     let marks = rows.scan(Space::Derived, &range, Direction::Forward, count)?;
-    let address = |(mark, _): (Bytes, Bytes)| {
-        let kind = mark.get(from).and_then(|kind| Kind::from_byte(*kind));
-        let kind = kind.filter(|kind| kind.has_tallies()).ok_or(ReadError::DamagedAddress)?;
-        Ok(Address::new(kind, mark.slice(from + 1..)))
-    };
-    marks.into_iter().map(address).collect()
+    let address = |(mark, _): (Bytes, Bytes)| prefix.parse_tallied(&mark);
+    marks.into_iter().map(|mark| address(mark).ok_or(ReadError::DamagedAddress)).collect()
 }

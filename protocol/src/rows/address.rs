@@ -1,5 +1,7 @@
 //! Where each row lies: the bytes of row keys (docs/formats.md, "Rows").
 
+use std::ops::Bound;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use coterie_crdt::{Address, AddressRange, Kind, Score};
 use coterie_ring::{KeyHash, NodeId, Partition};
@@ -136,6 +138,45 @@ impl KeyPrefix {
         rest.put_u64(score.order_bits());
         rest.put_slice(member);
         self.derived(Derived::Score, &rest)
+    }
+
+    /// The rows of a sorted set's members with scores within bounds.
+    #[must_use]
+    pub fn scores(&self, scores: (Bound<Score>, Bound<Score>)) -> KeyRange {
+        let at = |bits: u64| self.derived(Derived::Score, &bits.to_be_bytes());
+        let all = KeyRange::prefix(self.derived(Derived::Score, &[]));
+        // The bits of every score have a successor.
+        let from = match scores.0 {
+            Bound::Included(score) => at(score.order_bits()),
+            Bound::Excluded(score) => at(score.order_bits() + 1),
+            Bound::Unbounded => all.from,
+        };
+        let to = match scores.1 {
+            Bound::Included(score) => Some(at(score.order_bits() + 1)),
+            Bound::Excluded(score) => Some(at(score.order_bits())),
+            Bound::Unbounded => all.to,
+        };
+        KeyRange { from, to }
+    }
+
+    /// The score and member of a row in the order of scores; `None` for what no version wrote.
+    #[must_use]
+    pub fn parse_score(&self, address: &Bytes) -> Option<(Score, Bytes)> {
+        let start = self.derived(Derived::Score, &[]);
+        let bits = address.strip_prefix(&start[..])?.first_chunk()?;
+        let bits = u64::from_be_bytes(*bits);
+        let number = f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits });
+        let score = Score::new(number).filter(|score| score.order_bits() == bits)?;
+        Some((score, address.slice(start.len() + 8..)))
+    }
+
+    /// The cell that a mark of standing tallies names; `None` for what no version wrote.
+    #[must_use]
+    pub fn parse_tallied(&self, address: &Bytes) -> Option<Address> {
+        let start = self.derived(Derived::Tallied, &[]);
+        let rest = address.strip_prefix(&start[..])?;
+        let kind = Kind::from_byte(*rest.first()?).filter(|kind| kind.has_tallies())?;
+        Some(Address::new(kind, address.slice(start.len() + 1..)))
     }
 
     /// The address of the mark of a cell with standing tallies.

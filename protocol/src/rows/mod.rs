@@ -8,6 +8,7 @@ pub mod address;
 mod batch;
 mod budget;
 pub mod fetch;
+pub mod lazy;
 #[cfg(feature = "contract")]
 mod memory;
 mod whole;
