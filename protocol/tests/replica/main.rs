@@ -1,0 +1,8 @@
+//! An owner's side of a lane, on a storage in memory.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod lazy;
+mod operations;
+mod rows;
+mod store;
