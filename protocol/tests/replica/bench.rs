@@ -48,7 +48,12 @@ pub(crate) fn view() -> Arc<View> {
         incarnation: Incarnation(1),
         decision: Arc::new(decision),
         members: [(OTHER, Liveness::Up), (NodeId(3), Liveness::Up)].into(),
+        attributes: Arc::default(),
+        protocol: 1,
         amnesiac: false,
+        skipped: None,
+        overruled: Arc::default(),
+        given_up: None,
     })
 }
 

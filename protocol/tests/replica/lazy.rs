@@ -1,6 +1,7 @@
 //! Evaluating on rows that are fetched as they are asked for.
 
 use coterie_crdt::State;
+use coterie_crdt::operation::{ListEnd, ListOperation, Operation};
 use coterie_protocol::rows::lazy::{EVALUATED_ROWS_MAX, evaluate};
 use coterie_protocol::rows::{Budget, ReadError};
 use rand::{RngExt, SeedableRng};
@@ -56,10 +57,7 @@ fn an_end_of_a_large_key_is_read_in_few_rows_and_all_of_it_is_refused() {
     for _ in 0..3_000 {
         let value = random.random_range(0..1_000_000);
         let operation =
-            coterie_crdt::operation::Operation::List(coterie_crdt::operation::ListOperation::Push(
-                coterie_crdt::operation::ListEnd::Right,
-                vec![format!("{value}").into()],
-            ));
+            Operation::List(ListOperation::Push(ListEnd::Right, vec![format!("{value}").into()]));
         let (_, delta) = operations::evaluate(&state, 1, &operation, &root(&state));
         state.join_delta(&delta);
     }
@@ -68,8 +66,8 @@ fn an_end_of_a_large_key_is_read_in_few_rows_and_all_of_it_is_refused() {
     bench.put(&key, &state);
     let root = root(&bench.state(&key));
     assert_eq!(root.counts.rows, 3_000);
-    let read = |operation: coterie_crdt::operation::ListOperation| {
-        let operation = coterie_crdt::operation::Operation::List(operation);
+    let read = |operation: ListOperation| {
+        let operation = Operation::List(operation);
         let budget = Budget::new(&bench.store);
         let footprint = operation.footprint();
         let found = evaluate(&budget, &bench.prefix(&key), root.clone(), &footprint, |cells| {
@@ -77,7 +75,6 @@ fn an_end_of_a_large_key_is_read_in_few_rows_and_all_of_it_is_refused() {
         });
         (found.map(|(_, evaluated)| evaluated), budget.read())
     };
-    use coterie_crdt::operation::{ListEnd, ListOperation};
     for operation in [
         ListOperation::Pop(ListEnd::Left),
         ListOperation::Index(-3),
@@ -85,7 +82,7 @@ fn an_end_of_a_large_key_is_read_in_few_rows_and_all_of_it_is_refused() {
         ListOperation::Push(ListEnd::Left, vec!["x".into()]),
     ] {
         let (found, read) = read(operation.clone());
-        let whole = coterie_crdt::operation::Operation::List(operation);
+        let whole = Operation::List(operation);
         assert_eq!(found.unwrap(), operations::evaluate(&state, 9, &whole, &root));
         assert!(read <= 40, "{read} rows");
     }
