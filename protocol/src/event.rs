@@ -8,6 +8,7 @@ use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::effects::ClientId;
 use crate::linearizable;
+use crate::repair::hints;
 use crate::repair::sync;
 use crate::strong;
 use crate::view::View;
@@ -53,6 +54,8 @@ pub enum Event {
     Linearizable(linearizable::Event),
     /// The owner's side goes on.
     Replica(replica::Event),
+    /// Hints go on.
+    Hints(hints::Event),
 }
 
 /// What lanes tell control.

@@ -8,6 +8,7 @@
 
 pub mod coordinator;
 pub mod digests;
+pub mod disk;
 mod effects;
 mod event;
 mod lane;

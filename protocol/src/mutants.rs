@@ -11,12 +11,30 @@ pub enum Mutant {
     AckBeforeSync,
     /// A request whose deadline has passed is executed all the same.
     ExpiredExecuted,
+    /// Invariant 18: a hint goes to the owner it was kept for, though that owns the slice no more.
+    HintToLeaver,
+    /// Invariant 18: a full store of hints makes room by dropping one that was counted for an acknowledgement.
+    CountedHintDropped,
+    /// Invariant 18: a hint is deleted once it is sent.
+    HintDeletedUnacknowledged,
+    /// Invariant 1: a fallback goes on under its actor though hints minted under it are gone.
+    FallbackActorKept,
+    /// Invariant 19: a hint that is too old for its owner is sent on as if it were of today.
+    StaleHintRenamed,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 3] =
-        [Mutant::DoubleCoordination, Mutant::AckBeforeSync, Mutant::ExpiredExecuted];
+    pub const ALL: [Mutant; 8] = [
+        Mutant::DoubleCoordination,
+        Mutant::AckBeforeSync,
+        Mutant::ExpiredExecuted,
+        Mutant::HintToLeaver,
+        Mutant::CountedHintDropped,
+        Mutant::HintDeletedUnacknowledged,
+        Mutant::FallbackActorKept,
+        Mutant::StaleHintRenamed,
+    ];
 }
 
 #[cfg(feature = "mutants")]

@@ -1,6 +1,6 @@
 //! What a lane keeps of each slice that it owns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coterie_crdt::Actors;
@@ -42,6 +42,8 @@ pub struct SliceState {
     pub tree: Tree,
     /// When it was last found equal with each co-owner, in time since the node's start.
     pub verified: BTreeMap<NodeId, Duration>,
+    /// Owners that lack something that was given up, and have to be synchronised. Durable.
+    pub dirty: BTreeSet<NodeId>,
 }
 
 impl SliceState {

@@ -12,6 +12,7 @@ use coterie_ring::{Intent, Level, NodeId, Partition};
 use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, Frame, FrameError, HEADER_BYTES};
 use coterie_wire::frame::{decode, encode, take};
 use coterie_wire::peer::control::ControlMessage;
+use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
@@ -75,7 +76,8 @@ fn bodies() -> Vec<Body> {
         Change::Whole(partial()),
     ];
     let writes = changes.map(|change| {
-        let (durability, hint_for) = (Durability::Synced, Some(NodeId(7)));
+        let (durability, hint_for) =
+            (Durability::Synced, Some(HintFor { owner: NodeId(7), worth: Worth::Held }));
         Body::Write(Box::new(Write { key: key(), change, durability, hint_for }))
     });
     let known = SetVersion { epoch: 1, number: 9 };
@@ -108,6 +110,8 @@ fn bodies() -> Vec<Body> {
         Body::Control(ControlMessage::Intent(Box::new(Intent::new()))),
         Body::Control(ControlMessage::Join),
         Body::Refused(PeerRefusal::TooLarge { bytes_max: 1 << 20 }),
+        Body::Hint(HintMessage::Offer { bytes: 1 << 20 }),
+        Body::Hint(HintMessage::Dirty { owner: NodeId(7) }),
     ];
     bodies.extend(syncs());
     bodies.extend(writes);

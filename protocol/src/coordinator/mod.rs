@@ -118,6 +118,7 @@ impl Coordinator {
             Body::Forwarded(_)
             | Body::Vote(_)
             | Body::Sync(_)
+            | Body::Hint(_)
             | Body::Write(_)
             | Body::Wrote(_)
             | Body::Read(_)
@@ -188,6 +189,7 @@ impl Coordinator {
             | Body::Registered(_)
             | Body::Vote(_)
             | Body::Sync(_)
+            | Body::Hint(_)
             | Body::Control(_) => {}
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::{LiveSets, WriteAnswer as Given, WriteOutcome};
+use coterie_wire::peer::hint::HintFor;
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Answered, Body, Outcome, QuorumCount, RequestId, Unavailable};
 use smallvec::SmallVec;
@@ -86,7 +87,7 @@ impl Writing {
         shared: &Shared,
         id: RequestId,
         under_way: &UnderWay,
-        (to, hint_for): (NodeId, Option<NodeId>),
+        (to, hint_for): (NodeId, Option<HintFor>),
         effects: &mut Effects,
     ) {
         let write = Write {

@@ -16,6 +16,7 @@ use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
 use crate::linearizable::Linearizable;
+use crate::repair::hints::{self, Hints};
 use crate::repair::sync::{self, Asker, Synchroniser, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
@@ -40,6 +41,8 @@ pub enum Found {
     Linearizable(linearizable::Found),
     /// Those of a synchronisation.
     Sync(sync::Found),
+    /// Those of hints.
+    Hints(hints::Found),
 }
 
 /// One lane of a node.
@@ -51,6 +54,7 @@ pub struct Lane {
     strong: Strong,
     linearizable: Linearizable,
     sync: Synchroniser,
+    hints: Hints,
 }
 
 impl Lane {
@@ -77,6 +81,9 @@ impl Lane {
     pub fn read(&self, event: &Event, rows: &impl Rows) -> Result<Found, NotResident> {
         let rows = &Budget::new(rows);
         match event {
+            Event::Message { message, .. } if self.hints.takes(message) => {
+                self.hints.read_message(&self.shared, message, rows).map(Found::Hints)
+            }
             Event::Message { from, message } => match &message.body {
                 Body::Forward(_)
                 | Body::Forwarded(_)
@@ -96,7 +103,7 @@ impl Lane {
                 Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
-                Body::Sync(_) | Body::Control(_) => Ok(Found::Nothing),
+                Body::Sync(_) | Body::Hint(_) | Body::Control(_) => Ok(Found::Nothing),
             },
             Event::Request { request, .. } => {
                 self.coordinator.read_request(&self.shared, request, rows).map(Found::Coordinator)
@@ -109,6 +116,9 @@ impl Lane {
             }
             Event::Strong(event) => {
                 self.strong.read_event(&self.shared, event, rows).map(Found::Strong)
+            }
+            Event::Hints(event) => {
+                self.hints.read_event(&self.shared, event, rows).map(Found::Hints)
             }
             Event::Linearizable(event) => {
                 self.linearizable.read_event(&self.shared, event, rows).map(Found::Linearizable)
@@ -159,6 +169,12 @@ impl Lane {
             (Event::Strong(event), Found::Strong(found)) => {
                 self.strong.event(shared, event, found, effects);
             }
+            (Event::Message { from, message }, Found::Hints(found)) => {
+                self.hints.message(shared, from, *message, found, effects);
+            }
+            (Event::Hints(event), Found::Hints(found)) => {
+                self.hints.event(shared, event, found, effects);
+            }
             (Event::Message { from, message }, Found::Linearizable(found)) => {
                 self.linearizable.message(shared, from, *message, found, effects);
             }
@@ -172,15 +188,18 @@ impl Lane {
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
                 self.sync.unreachable(shared, to, request, effects);
+                self.hints.unreachable(shared, to, request, effects);
             }
             (Event::View(view), Found::Nothing) => {
                 shared.adopt(view, effects);
                 self.coordinator.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
+                self.hints.view_changed(shared, effects);
             }
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
                 self.strong.tick(shared, effects);
+                self.hints.tick(shared, effects);
                 self.linearizable.tick(shared, effects);
                 self.sync.tick(shared, effects);
             }
@@ -227,9 +246,14 @@ impl Lane {
             number: shared.committed,
         };
         for (after, action) in &mut effects.actions[first..] {
-            if let (After::Durable | After::Synced, Action::Send { message, .. }) = (*after, action)
-            {
+            let Action::Send { to, message, .. } = action else { continue };
+            if *after > After::Written {
                 message.committed = Some(committed);
+            }
+            // What a module sends to an owner reaches this node too, where it is one.
+            if *to == shared.me && message.slice.is_some() {
+                let event = Event::Message { from: shared.me, message: message.clone() };
+                *action = Action::Lane(Box::new(event));
             }
         }
     }
@@ -242,6 +266,7 @@ impl Lane {
             self.strong.next_deadline(),
             self.linearizable.next_deadline(),
             self.sync.next_deadline(),
+            self.hints.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::linearizable::Linearizable;
+use crate::repair::hints::{HintStore, Hints};
 use crate::repair::sync::Synchroniser;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
@@ -78,11 +79,13 @@ impl Lane {
             now: start.now,
             view: start.view,
             slices: BTreeMap::new(),
+            hints: HintStore::new(0),
             clock: Clock::new(),
             committed,
             counters: Counters::default(),
             random: Xoshiro256PlusPlus::seed_from_u64(start.seed),
         };
+        shared.hints = HintStore::open(rows, &shared, start.actors_spent)?;
         for slice in SliceState::stored(rows, &shared)? {
             let mut state = SliceState::load(rows, slice)?;
             if start.actors_spent {
@@ -90,6 +93,7 @@ impl Lane {
             }
             shared.slices.insert(slice, state);
         }
+        let hints = Hints::open(rows, &shared)?;
         Ok(Lane {
             shared,
             coordinator: Coordinator::default(),
@@ -97,6 +101,7 @@ impl Lane {
             strong: Strong::default(),
             linearizable: Linearizable::default(),
             sync: Synchroniser::default(),
+            hints,
         })
     }
 }

@@ -12,6 +12,7 @@ use coterie_wire::{Body, Key, Message, RequestId, Slice};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use crate::repair::hints::HintStore;
 use crate::slice::SliceState;
 use crate::view::View;
 
@@ -26,6 +27,10 @@ pub struct Settings {
     pub requests_max: usize,
     /// How long a node remembers request ids, to answer a retry as before.
     pub remember_requests: Duration,
+    /// Bytes of hints that a node keeps for each owner; past them a fallback refuses.
+    pub hint_bytes_max: u64,
+    /// Bytes of hints that a node lets others bring it in a second.
+    pub hint_bytes_per_second: u64,
 }
 
 impl Default for Settings {
@@ -35,6 +40,8 @@ impl Default for Settings {
             clock_bound: Duration::from_millis(500),
             requests_max: 65_536,
             remember_requests: Duration::from_secs(60),
+            hint_bytes_max: 4 << 30,
+            hint_bytes_per_second: 16 << 20,
         }
     }
 }
@@ -83,6 +90,8 @@ pub struct Shared {
     pub view: Arc<View>,
     /// The slices that this lane owns.
     pub slices: BTreeMap<Slice, SliceState>,
+    /// The hints that this lane keeps.
+    pub hints: HintStore,
     /// Stamps assignments.
     pub clock: Clock,
     /// The last batch's number.

@@ -12,6 +12,7 @@ use coterie_wire::Slice;
 use super::{OpenError, Shared};
 use crate::digests::Tree;
 use crate::effects::Effects;
+use crate::repair::dirty;
 use crate::rows::address::{self, SliceRow};
 use crate::rows::{Batch, Direction, KeyRange, Rows, Space};
 use crate::slice::{Reception, SliceState};
@@ -60,6 +61,7 @@ impl SliceState {
             reception: Reception::Whole,
             tree: Tree::default(),
             verified: std::collections::BTreeMap::new(),
+            dirty: std::collections::BTreeSet::new(),
         }
     }
 
@@ -116,6 +118,9 @@ impl SliceState {
         }
         let mut state = SliceState::begin(slice, actors.current(), replica);
         (state.actors, state.epoch, state.tree) = (actors, epoch, tree);
+        if let Some(dirty) = rows.get(Space::Control, &row(SliceRow::Dirty))? {
+            state.dirty = dirty::decode(&dirty).ok_or_else(|| damaged(SliceRow::Dirty))?;
+        }
         Ok(state)
     }
 }

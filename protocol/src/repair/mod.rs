@@ -1,3 +1,5 @@
 //! How replicas are made equal again.
 
+pub(crate) mod dirty;
+pub mod hints;
 pub mod sync;

@@ -111,7 +111,7 @@ impl Refusal {
 /// # Errors
 /// [`Refusal`]
 pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState, Refusal> {
-    let slice = message.slice.ok_or(Refusal::Malformed)?;
+    let slice = known(shared, message)?;
     let state = shared.slices.get(&slice);
     let state = state.ok_or_else(|| not_owned(shared, slice, message.layout))?;
     let epoch = state.epoch;
@@ -131,20 +131,33 @@ pub fn key<'s>(
     message: &Message,
     key: &Key,
 ) -> Result<&'s SliceState, Refusal> {
-    let short = key.bucket().len() <= BUCKET_BYTES_MAX && key.name().len() <= KEY_BYTES_MAX;
-    let here = message.slice.is_some_and(|slice| {
-        // A bucket that this node does not know yet has the replica count that the sender says.
-        // Keys of strong buckets have a register in place of a root, and messages of their own.
-        let policy = shared.view.policy(key.bucket());
-        let fits = policy.is_none_or(|policy| {
-            policy.replicas == slice.replicas && policy.kind != BucketKind::Strong
-        });
-        fits && shared.view.partition(key) == slice.partition
-    });
-    if !short || !here {
-        return Err(Refusal::Malformed);
-    }
+    place(shared, message, key)?;
     slice(shared, message)
+}
+
+/// The slice of a message about a key of it, whether or not this node owns it.
+///
+/// # Errors
+/// [`Refusal::Malformed`]
+pub fn place(shared: &Shared, message: &Message, key: &Key) -> Result<Slice, Refusal> {
+    let short = key.bucket().len() <= BUCKET_BYTES_MAX && key.name().len() <= KEY_BYTES_MAX;
+    let slice = known(shared, message)?;
+    // A bucket that this node does not know yet has the replica count that the sender says.
+    // Keys of strong buckets have a register in place of a root, and messages of their own.
+    let policy = shared.view.policy(key.bucket());
+    let fits = policy.is_none_or(|policy| {
+        policy.replicas == slice.replicas && policy.kind != BucketKind::Strong
+    });
+    let here = fits && shared.view.partition(key) == slice.partition;
+    if short && here { Ok(slice) } else { Err(Refusal::Malformed) }
+}
+
+/// The slice of a message, if there is such a one.
+///
+/// # Errors
+/// [`Refusal::Malformed`]
+pub fn known(shared: &Shared, message: &Message) -> Result<Slice, Refusal> {
+    message.slice.filter(|slice| exists(shared, *slice)).ok_or(Refusal::Malformed)
 }
 
 /// As [`key`], of a message that changes it: fenced by the owners that its sender knows (invariant 17).
@@ -216,7 +229,8 @@ pub fn note(shared: &mut Shared, from: NodeId, refusal: Refusal, effects: &mut E
 }
 
 /// An answer about a slice, which need not be one that there is.
-pub(super) fn answer(shared: &Shared, request: RequestId, slice: Slice, body: Body) -> Message {
+#[must_use]
+pub fn answer(shared: &Shared, request: RequestId, slice: Slice, body: Body) -> Message {
     if exists(shared, slice) {
         return shared.message(request, slice, body);
     }
@@ -234,9 +248,6 @@ pub(super) fn answer(shared: &Shared, request: RequestId, slice: Slice, body: Bo
 
 /// Of a slice that this node does not own, as far as it knows.
 fn not_owned(shared: &Shared, slice: Slice, named: SetVersion) -> Refusal {
-    if !exists(shared, slice) {
-        return Refusal::Malformed;
-    }
     let known = shared.view.live_sets(slice).tag();
     match named.cmp(&known) {
         Ordering::Less => Refusal::LayoutStale { known },

@@ -313,8 +313,82 @@ pub fn node_row(name: &'static str) -> Bytes {
     bytes.into()
 }
 
+/// The prefix of the notes of slices of which an owner is still to be told that another lacks something.
+#[must_use]
+pub fn untold_row(slice: Slice) -> Bytes {
+    let [high, low] = slice.partition.0.to_be_bytes();
+    vec![b'u', high, low, slice.replicas].into()
+}
+
+/// All such notes.
+#[must_use]
+pub fn untold_rows() -> KeyRange {
+    KeyRange::prefix(vec![b'u'])
+}
+
+/// The address of the actor that this node mints under for a slice that it does not own.
+#[must_use]
+pub fn fallback_actor(slice: Slice) -> Bytes {
+    let [high, low] = slice.partition.0.to_be_bytes();
+    vec![b'f', high, low, slice.replicas].into()
+}
+
+/// All such actors.
+#[must_use]
+pub fn fallback_actors() -> KeyRange {
+    KeyRange::prefix(vec![b'f'])
+}
+
+/// The least address after another.
+#[must_use]
+pub fn after(address: &Bytes) -> Bytes {
+    let mut next = address.to_vec();
+    next.push(0);
+    next.into()
+}
+
 /// The hints kept for an owner.
 #[must_use]
 pub fn hints_of(owner: NodeId) -> KeyRange {
     KeyRange::prefix(owner.0.to_be_bytes().to_vec())
+}
+
+/// The hints kept for an owner in one partition.
+#[must_use]
+pub fn hints_in(owner: NodeId, partition: Partition) -> KeyRange {
+    let mut prefix = owner.0.to_be_bytes().to_vec();
+    prefix.put_u16(partition.0);
+    KeyRange::prefix(prefix)
+}
+
+impl KeyPrefix {
+    /// The address of a hint of this key.
+    #[must_use]
+    pub fn hint(&self, owner: NodeId, sequence: u64) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(24 + self.0.len());
+        bytes.put_u128(owner.0);
+        bytes.put_slice(&self.0);
+        bytes.put_u64(sequence);
+        bytes.freeze()
+    }
+
+    /// The hints of this key kept for an owner, in the order in which they were made.
+    #[must_use]
+    pub fn hints(&self, owner: NodeId) -> KeyRange {
+        let mut bytes = BytesMut::with_capacity(16 + self.0.len());
+        bytes.put_u128(owner.0);
+        bytes.put_slice(&self.0);
+        KeyRange::prefix(bytes)
+    }
+}
+
+/// Takes the address of a hint apart: owner, partition, key, sequence. `None` for bytes that no version
+/// wrote.
+#[must_use]
+pub fn parse_hint(address: &Bytes) -> Option<(NodeId, Partition, Key, u64)> {
+    let owner = NodeId(u128::from_be_bytes(address.get(..16)?.try_into().ok()?));
+    let partition = Partition(u16::from_be_bytes(address.get(16..18)?.try_into().ok()?));
+    let (key, end) = parse_key(address, 18)?;
+    let sequence = u64::from_be_bytes(address.get(end..)?.try_into().ok()?);
+    Some((owner, partition, key, sequence))
 }

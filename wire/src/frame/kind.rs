@@ -51,6 +51,7 @@ kinds! {
     12 => Control,
     13 => Refused,
     14 => Sync,
+    15 => Hint,
 }
 
 fn write(content: &impl Serialize, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! Messages between nodes.
 
 pub mod control;
+pub mod hint;
 pub mod linearizable;
 pub mod read;
 pub mod strong;
@@ -82,6 +83,8 @@ pub enum Body {
     Vote(Box<strong::LateVote>),
     /// Of the synchronisation of slices.
     Sync(sync::Sync),
+    /// Of hints: their pacing, and those given up.
+    Hint(hint::HintMessage),
     /// What the control of one node says to that of another.
     Control(control::ControlMessage),
     /// The message named by the request id was not taken: nothing was changed.

@@ -1,12 +1,12 @@
 //! Storing at other owners.
 
 use coterie_crdt::{Delta, Partial};
-use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
 use serde::{Deserialize, Serialize};
 
 use crate::grows::grows;
 
+use super::hint::HintFor;
 use crate::Key;
 
 /// How durable a write has to be before it is answered.
@@ -40,7 +40,7 @@ pub struct Write {
     pub durability: Durability,
     /// For whom: an owner that is down and whose hint the receiver, a fallback, is to keep; `None` for the
     /// receiver itself.
-    pub hint_for: Option<NodeId>,
+    pub hint_for: Option<HintFor>,
 }
 
 /// What came of a write at one node.
