@@ -6,6 +6,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod control;
 pub mod coordinator;
 pub mod digests;
 pub mod disk;

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use coterie_crdt::operation::{Operation, Reply, SetKind, SetOperation, SetVerb, StringOperation};
 use coterie_crdt::{Actor, Cell, Context, Delta, Dot, Footprint, Partial, State};
+use coterie_ring::decision::Tip;
 use coterie_ring::moves::{Quorum, SetVersion};
 use coterie_ring::register::{Accepted, Ballot, Reply as RegisterAnswer, Request as RegisterAsk};
-use coterie_ring::{Intent, Level, NodeId, Partition};
+use coterie_ring::{Intent, LayoutHash, Level, NodeId, Partition};
 use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, Frame, FrameError, HEADER_BYTES};
 use coterie_wire::frame::{decode, encode, take};
-use coterie_wire::peer::control::ControlMessage;
+use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Remember};
 use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
@@ -94,6 +95,13 @@ fn bodies() -> Vec<Body> {
     let compared = Compared::Different(Box::new(partial()));
     let accept = RegisterAsk::Accept { ballot, value: b"value".to_vec(), next: Some(ballot) };
     let promised = RegisterAnswer::Promised { ballot, accepted: Some(vote.clone()) };
+    let tip = Tip { version: known, hash: LayoutHash(1 << 90) };
+    let given_up = Some(GivenUp { version: known, owners: 2 });
+    let compare = Compare { intent: 1 << 77, tip, given_up };
+    let incarnation = Incarnation(u64::MAX);
+    let commits = vec![(0, 5), (9, 1 << 40)];
+    let remember = Remember { incarnation, commits, superseded: true, tip: Some(tip) };
+    let slice = Slice { partition: Partition(1_023), replicas: 3 };
     let mut bodies = vec![
         Body::Forward(Box::new(request)),
         Body::Wrote(WriteAnswer::OtherLayout { known }),
@@ -109,6 +117,9 @@ fn bodies() -> Vec<Body> {
         Body::Control(ControlMessage::Swim(member)),
         Body::Control(ControlMessage::Intent(Box::new(Intent::new()))),
         Body::Control(ControlMessage::Join),
+        Body::Control(ControlMessage::Compare(compare)),
+        Body::Control(ControlMessage::Remember(remember)),
+        Body::Control(ControlMessage::MovesDone { tip, slices: vec![slice] }),
         Body::Refused(PeerRefusal::TooLarge { bytes_max: 1 << 20 }),
         Body::Hint(HintMessage::Offer { bytes: 1 << 20 }),
         Body::Hint(HintMessage::Dirty { owner: NodeId(7) }),

@@ -183,6 +183,17 @@ impl Agreement {
         Self { abstains: true, ..self }
     }
 
+    /// As [`Agreement::abstaining`]. Whoever may have lost votes on later decisions, too, calls this after
+    /// each [`Effect::Decided`], until it has learned a decision that nobody knew when it came back.
+    pub fn abstain(&mut self) {
+        self.abstains = true;
+    }
+
+    /// It is certain by now that what was voted for and lost is not about what is decided next: it votes.
+    pub fn vote_again(&mut self) {
+        self.abstains = false;
+    }
+
     /// The decisions it knows.
     #[must_use]
     pub fn chain(&self) -> &Chain {

@@ -6,8 +6,8 @@ use coterie_ring::decision::{self, Tip};
 use coterie_ring::moves::SetVersion;
 use serde::{Deserialize, Serialize};
 
-use crate::Incarnation;
 use crate::grows::grows;
+use crate::{Incarnation, Slice};
 
 /// From control to control.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,13 @@ pub enum ControlMessage {
     },
     /// The answer.
     Remember(Remember),
+    /// Moves of the decision `tip` that are done, as far as the sender knows.
+    MovesDone {
+        /// Of which decision.
+        tip: Tip,
+        /// Which slices.
+        slices: Vec<Slice>,
+    },
 }
 
 /// How far a node is in what all nodes come to know.
@@ -65,8 +72,18 @@ pub struct Remember {
     pub tip: Option<Tip>,
 }
 
+/// What two nodes tell each other first on a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The sender's wall clock when it sent this: milliseconds since 1970.
+    pub wall_millis: u64,
+    /// Lowest and highest wire version that it speaks.
+    pub protocols: (u16, u16),
+}
+
 grows! {
     Compare { intent, tip, given_up }
     GivenUp { version, owners }
+    Hello { wall_millis, protocols }
     Remember { incarnation, commits, superseded, tip }
 }

@@ -1,0 +1,157 @@
+//! A node that has started asks what is remembered of it before it serves (invariant 2).
+//!
+//! A disk can lie about what it synced, and a storage can have been set back. Neither shows; only the others can
+//! tell. So a node that was a member before gives its lanes no view, and hence serves nothing, until every other
+//! member has answered, is down, or has had [`Settings::ask_max`](super::Settings::ask_max) to answer. It goes on
+//! asking those who did not: a late answer counts, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use coterie_ring::NodeId;
+use coterie_ring::decision::Tip;
+use coterie_swim::Now;
+use coterie_wire::Incarnation;
+use coterie_wire::peer::control::{ControlMessage, Remember};
+use rand::RngExt;
+
+use super::Control;
+use super::effects::ControlEffects;
+use super::report::{AmnesiaCause, Report};
+use crate::effects::After;
+use crate::view::Liveness;
+
+/// Time between two questions to one that does not answer.
+const ASK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Who has been asked, and what was recovered.
+#[derive(Debug)]
+pub(super) struct Asking {
+    /// The life that is asked about: that which the storage knew of.
+    pub(super) life: Incarnation,
+    /// The last commit of each lane, as the storage has it.
+    pub(super) recovered: BTreeMap<u16, u64>,
+    /// Members that have not answered.
+    pub(super) unanswered: BTreeSet<NodeId>,
+    /// The last decisions of those who have.
+    pub(super) tips: BTreeMap<NodeId, Option<Tip>>,
+    /// Until when serving waits for answers.
+    pub(super) until: Duration,
+    pub(super) next: Duration,
+    /// Whether it may serve.
+    pub(super) over: bool,
+}
+
+impl Asking {
+    /// When it next wants to be told that time has passed.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        let ask = (!self.unanswered.is_empty()).then_some(self.next);
+        let serve = (!self.over).then_some(self.until);
+        ask.into_iter().chain(serve).min()
+    }
+
+    /// Somebody is back who may not have been asked.
+    pub(super) fn ask_soon(&mut self, now: Duration) {
+        self.next = self.next.min(now);
+    }
+}
+
+impl Control {
+    /// Every other member is to be asked.
+    pub(super) fn ask_members(&mut self, now: Now) {
+        let Some(layouts) = &self.layouts else { return };
+        let members = layouts.decision.layout().members().iter().map(|member| member.id);
+        self.asking.unanswered = members.filter(|id| *id != self.me).collect();
+        self.asking.ask_soon(now.monotonic);
+    }
+
+    /// Asks those who have not answered.
+    pub(super) fn ask(&mut self, now: Now, effects: &mut ControlEffects) {
+        if self.asking.next > now.monotonic {
+            return;
+        }
+        self.asking.next = now.monotonic + ASK_INTERVAL;
+        for peer in &self.asking.unanswered {
+            if self.liveness.get(peer).is_some_and(|liveness| *liveness != Liveness::Down) {
+                let message = ControlMessage::Remembered { incarnation: self.asking.life };
+                self.say(After::Written, *peer, message, effects);
+            }
+        }
+    }
+
+    /// Whether this node may begin to serve.
+    pub(super) fn may_serve(&mut self, now: Now) -> bool {
+        let down = |peer: &NodeId| self.liveness.get(peer) == Some(&Liveness::Down);
+        self.asking.over |=
+            self.asking.unanswered.iter().all(down) || now.monotonic >= self.asking.until;
+        self.asking.over
+    }
+
+    /// A member says what it remembers.
+    pub(super) fn told(
+        &mut self,
+        from: NodeId,
+        remember: Remember,
+        now: Now,
+        effects: &mut ControlEffects,
+    ) {
+        if remember.incarnation != self.asking.life || !self.asking.unanswered.remove(&from) {
+            return;
+        }
+        self.asking.tips.insert(from, remember.tip);
+        let recovered = |lane: &u16| self.asking.recovered.get(lane).copied().unwrap_or(0);
+        let lost = remember.commits.iter().find(|(lane, number)| *number > recovered(lane));
+        if let Some((lane, remembered)) = lost {
+            let recovered = recovered(lane);
+            let (lane, remembered) = (*lane, *remembered);
+            self.lose(AmnesiaCause::Told { by: from, lane, remembered, recovered }, effects);
+        } else if remember.superseded {
+            self.lose(AmnesiaCause::Superseded { by: from }, effects);
+        }
+        if let Some(tip) = remember.tip {
+            self.agree(coterie_ring::decision::Event::Heard { from, tip }, now, effects);
+        }
+        self.abstain_or_not(effects);
+    }
+
+    /// This node may hold less than it acknowledged: it leads another life from now on, and is as one that has
+    /// received nothing.
+    pub(super) fn lose(&mut self, cause: AmnesiaCause, effects: &mut ControlEffects) {
+        // Votes are synced before they are told, whatever the setting: an honest disk keeps them.
+        let votes_lost = cause != AmnesiaCause::UncleanStop;
+        let known = self.identity.amnesiac && self.identity.incarnation != self.asking.life;
+        if known && (self.identity.abstains || !votes_lost) {
+            return;
+        }
+        effects.report(Report::Amnesia(cause));
+        if !known {
+            self.identity.incarnation = Incarnation(self.random.random());
+            self.identity.amnesiac = true;
+            self.actors_spent = true;
+            self.received.clear();
+            self.view_changed = true;
+        }
+        self.identity.abstains |= votes_lost;
+        self.identity.store(&mut effects.batch);
+        self.abstain_or_not(effects);
+    }
+
+    /// A lane has made good the loss.
+    pub(super) fn lane_received(
+        &mut self,
+        lane: u16,
+        incarnation: Incarnation,
+        effects: &mut ControlEffects,
+    ) {
+        if !self.identity.amnesiac || incarnation != self.identity.incarnation {
+            return;
+        }
+        self.received.insert(lane);
+        if self.received.len() == usize::from(self.lanes) {
+            self.identity.amnesiac = false;
+            self.identity.store(&mut effects.batch);
+            effects.report(Report::Recovered);
+            self.view_changed = true;
+        }
+    }
+}
