@@ -3,6 +3,7 @@
 //!
 //! The rule of the protocol (a majority of equal states; what differs is joined and asked again) is clean. A
 //! read that writes back what it joined of a majority, as ABD does, is not (reliability.md, finding 1).
+#![expect(clippy::print_stdout, reason = "says how far it searched")]
 
 use std::collections::VecDeque;
 
