@@ -49,6 +49,13 @@ impl<T> Queue<T> {
         self.heap.peek().map(|entry| entry.at)
     }
 
+    /// Lets time pass up to `end` where nothing is to happen before.
+    pub fn pass(&mut self, end: Duration) {
+        if self.next_at().is_none_or(|next| next >= end) {
+            self.now = self.now.max(end);
+        }
+    }
+
     /// The next thing, at its time.
     pub fn pop(&mut self) -> Option<T> {
         let entry = self.heap.pop()?;

@@ -27,8 +27,11 @@ pub struct Disk {
     gathered: Undo,
     /// The number of the last commit.
     committed: u64,
+    /// The last commit that it says is synced.
+    synced: u64,
     /// Whether it says that it has synced, and has not.
     lying: bool,
+    has_lied: bool,
     /// With what its next commit or sync fails.
     failing: Option<StoreError>,
     free_permille: u16,
@@ -47,7 +50,9 @@ impl Default for Disk {
             unsynced: VecDeque::new(),
             gathered: Undo::default(),
             committed: 0,
+            synced: 0,
             lying: false,
+            has_lied: false,
             failing: None,
             free_permille: 900,
         }
@@ -107,6 +112,12 @@ impl Disk {
         self.committed
     }
 
+    /// Whether a sync has covered the commits up to `number`.
+    #[must_use]
+    pub fn is_synced(&self, number: u64) -> bool {
+        self.synced >= number
+    }
+
     /// A sync that covers the commits up to `number` is over.
     ///
     /// # Errors
@@ -115,6 +126,7 @@ impl Disk {
         if let Some(error) = self.failing {
             return Err(error);
         }
+        self.synced = self.synced.max(number);
         while !self.lying && self.unsynced.front().is_some_and(|undo| undo.number <= number) {
             self.unsynced.pop_front();
         }
@@ -135,6 +147,7 @@ impl Disk {
             self.undo(undo);
         }
         self.unsynced.clear();
+        self.synced = self.committed;
         lost.len()
     }
 
@@ -148,12 +161,20 @@ impl Disk {
     pub fn restore(&mut self, image: Image) {
         self.image = image;
         self.unsynced.clear();
+        self.synced = self.committed;
         self.gathered = Undo::default();
     }
 
     /// From now on it says that it has synced and does not, or does again.
     pub fn lie(&mut self, lying: bool) {
         self.lying = lying;
+        self.has_lied |= lying;
+    }
+
+    /// Whether it ever said that it had synced, and had not.
+    #[must_use]
+    pub fn has_lied(&self) -> bool {
+        self.has_lied
     }
 
     /// From now on commits and syncs fail like this, or succeed again.

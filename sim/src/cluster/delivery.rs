@@ -1,0 +1,249 @@
+//! Between the nodes and within them: messages, turns of lanes, syncs.
+
+use std::mem;
+use std::time::Duration;
+
+use coterie_protocol::rows::{NotResident, StoreError};
+use coterie_protocol::{Action, ControlEvent, Event};
+
+use super::{Cluster, Happening, Whose};
+use crate::network::{Later, NodeIndex, Parcel};
+use crate::node::{Allowance, Turn};
+use crate::options::Sync;
+
+/// How long a lane takes for one event.
+const EVENT_TIME: Duration = Duration::from_micros(10);
+/// How long a node that syncs periodically lets commits wait.
+const SYNC_INTERVAL: Duration = Duration::from_millis(50);
+
+impl Cluster {
+    pub(super) fn network_does(&mut self, later: Later) {
+        let now = self.now();
+        match later {
+            Later::Arrives(parcel) => {
+                if let Some(parcel) = self.network.arrives(parcel) {
+                    self.deliver(parcel);
+                }
+            }
+            Later::Told { sender, receiver, request, life } => {
+                if self.nodes[sender].life == life {
+                    let to = self.nodes[receiver].id;
+                    self.push_to_all(sender, &Event::Unreachable { to, request });
+                }
+            }
+            Later::Idle { pair, connection } => {
+                let plans = self.network.idle(now, pair, connection);
+                self.plan(plans);
+            }
+        }
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        let Parcel { from, to, message, .. } = parcel;
+        let now = self.now();
+        self.trace.hash(now, (from, to, message.request.0, mem::discriminant(&message.body)));
+        self.trace.line(now, format_args!("{from} -> {to} {message:?}"));
+        let sender = self.nodes[from].id;
+        let Some(process) = &mut self.nodes[to].process else { return };
+        let Some(slice) = message.slice else { return };
+        let lane = usize::from(slice.partition.0) % process.lanes.len();
+        self.push(to, lane, Event::Message { from: sender, message });
+    }
+
+    /// Hands an event to a lane and wakes it.
+    pub(super) fn push(&mut self, node: NodeIndex, lane: usize, event: Event) {
+        if let Some(process) = &mut self.nodes[node].process {
+            process.lanes[lane].push(event);
+            self.wake(node, lane, EVENT_TIME);
+        }
+    }
+
+    pub(super) fn push_to_all(&mut self, node: NodeIndex, event: &Event) {
+        let lanes = self.nodes[node].process.as_ref().map_or(0, |process| process.lanes.len());
+        for lane in 0..lanes {
+            self.push(node, lane, event.clone());
+        }
+    }
+
+    pub(super) fn wake(&mut self, node: NodeIndex, lane: usize, wait: Duration) {
+        let life = self.nodes[node].life;
+        let Some(process) = &mut self.nodes[node].process else { return };
+        let driver = &mut process.lanes[lane];
+        if !driver.awake && driver.is_busy() {
+            driver.awake = true;
+            self.queue.after(wait, Happening::Turn(Whose { node, life, lane }));
+        }
+    }
+
+    fn is_running(&self, whose: Whose) -> bool {
+        let node = &self.nodes[whose.node];
+        node.life == whose.life && node.process.is_some()
+    }
+
+    pub(super) fn turn(&mut self, whose: Whose) {
+        if !self.is_running(whose) {
+            return;
+        }
+        let at = self.now();
+        let node = &mut self.nodes[whose.node];
+        let now = node.clock.read(at);
+        let process = node.process.as_mut().expect("it is running");
+        let driver = &mut process.lanes[whose.lane];
+        driver.awake = false;
+        let allowance = Allowance {
+            events_max: 1 + self.pacing.index(16),
+            sync: self.options.sync,
+            random: &mut self.disks,
+            not_resident_permille: self.options.not_resident_permille,
+        };
+        let turn = driver.turn(&mut node.disk, now, allowance);
+        self.after_turn(whose, turn);
+    }
+
+    pub(super) fn fetched(&mut self, whose: Whose, event: u64, rows: NotResident) {
+        if !self.is_running(whose) {
+            return;
+        }
+        let at = self.now();
+        let node = &mut self.nodes[whose.node];
+        let now = node.clock.read(at);
+        let process = node.process.as_mut().expect("it is running");
+        let allowance = Allowance {
+            events_max: 1,
+            sync: self.options.sync,
+            random: &mut self.disks,
+            not_resident_permille: self.options.not_resident_permille,
+        };
+        let driver = &mut process.lanes[whose.lane];
+        let turn = driver.fetched(&mut node.disk, now, allowance, (event, rows));
+        self.after_turn(whose, turn);
+    }
+
+    fn after_turn(&mut self, whose: Whose, turn: Result<Turn, StoreError>) {
+        let turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => return self.storage_stops(whose.node, error),
+        };
+        for (event, rows) in turn.fetches {
+            let wait = self.disks.around(self.options.disk_latency);
+            self.queue.after(wait, Happening::Fetched(whose, event, rows));
+        }
+        self.carry_out(whose, turn.actions);
+        let busy = EVENT_TIME * u32::try_from(turn.events).expect("turns are short");
+        self.wake(whose.node, whose.lane, busy);
+        self.set_tick(whose);
+        if self.options.sync == Sync::Always {
+            self.begin_sync(whose.node);
+        }
+    }
+
+    fn set_tick(&mut self, whose: Whose) {
+        let node = &mut self.nodes[whose.node];
+        let Some(process) = &mut node.process else { return };
+        let driver = &mut process.lanes[whose.lane];
+        let Some(deadline) = driver.lane().next_deadline() else { return };
+        let at = node.clock.run_time(deadline);
+        if driver.tick_at.is_none_or(|planned| at < planned) {
+            driver.tick_at = Some(at);
+            self.queue.at(at, Happening::Tick(whose));
+        }
+    }
+
+    pub(super) fn tick(&mut self, whose: Whose) {
+        if !self.is_running(whose) {
+            return;
+        }
+        let now = self.now();
+        let node = &mut self.nodes[whose.node];
+        let process = node.process.as_mut().expect("it is running");
+        let driver = &mut process.lanes[whose.lane];
+        if driver.tick_at.is_none_or(|planned| planned > now) {
+            return;
+        }
+        driver.tick_at = None;
+        let deadline = driver.lane().next_deadline();
+        if deadline.is_some_and(|deadline| node.clock.run_time(deadline) <= now) {
+            driver.push(Event::Tick);
+            self.wake(whose.node, whose.lane, Duration::ZERO);
+        } else {
+            self.set_tick(whose);
+        }
+    }
+
+    pub(super) fn begin_sync(&mut self, index: NodeIndex) {
+        let life = self.nodes[index].life;
+        let committed = self.nodes[index].disk.committed();
+        let Some(process) = &mut self.nodes[index].process else { return };
+        if process.syncing.is_none() && process.lanes.iter().any(|lane| lane.holds()) {
+            process.syncing = Some(committed);
+            let wait = self.disks.around(self.options.disk_latency);
+            self.queue.after(wait, Happening::Synced(index, life));
+        }
+    }
+
+    pub(super) fn synced(&mut self, index: NodeIndex, life: u64) {
+        let node = &mut self.nodes[index];
+        if node.life != life {
+            return;
+        }
+        let Some(process) = &mut node.process else { return };
+        let Some(number) = process.syncing.take() else { return };
+        if let Err(error) = node.disk.synced(number) {
+            return self.storage_stops(index, error);
+        }
+        self.release(index, number);
+        self.begin_sync(index);
+    }
+
+    fn release(&mut self, node: NodeIndex, number: u64) {
+        let life = self.nodes[node].life;
+        let lanes = self.nodes[node].process.as_ref().map_or(0, |process| process.lanes.len());
+        for lane in 0..lanes {
+            let Some(process) = &mut self.nodes[node].process else { return };
+            let actions = process.lanes[lane].synced(number);
+            let whose = Whose { node, life, lane };
+            self.carry_out(whose, actions);
+            self.wake(node, lane, EVENT_TIME);
+        }
+    }
+
+    pub(super) fn sync_now_and_then(&mut self, index: NodeIndex, life: u64) {
+        let node = &mut self.nodes[index];
+        if node.life != life {
+            return;
+        }
+        let Some(process) = &mut node.process else { return };
+        let committed = node.disk.committed();
+        if process.syncing.is_none() && !node.disk.is_synced(committed) {
+            process.syncing = Some(committed);
+            let wait = self.disks.around(self.options.disk_latency);
+            self.queue.after(wait, Happening::Synced(index, life));
+        }
+        self.queue.after(SYNC_INTERVAL, Happening::Sync(index, life));
+    }
+
+    fn carry_out(&mut self, whose: Whose, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Send { to, class, message } => {
+                    let Some(to) = self.index_of(to) else { continue };
+                    let now = self.now();
+                    let from = (whose.node, whose.life);
+                    let plans = self.network.send(now, from, to, class, message);
+                    self.plan(plans);
+                }
+                Action::Respond { client, response } => {
+                    self.answered(whose.node, client.0, *response);
+                }
+                Action::Lane(_) => unreachable!("lanes keep what is theirs"),
+                Action::Control(event) => self.control(whose.node, *event),
+                Action::Changed { .. } => {}
+            }
+        }
+    }
+
+    fn control(&mut self, node: NodeIndex, event: ControlEvent) {
+        let now = self.now();
+        self.trace.line(now, format_args!("{node} tells control {event:?}"));
+    }
+}

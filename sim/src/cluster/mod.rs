@@ -1,0 +1,243 @@
+//! A whole cluster: nodes, the network between them, clients, and what goes wrong, on one queue.
+
+mod asking;
+mod delivery;
+mod lives;
+mod oracle;
+mod trouble;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coterie_protocol::SliceState;
+use coterie_protocol::rows::NotResident;
+use coterie_ring::decision::Decision;
+use coterie_ring::moves::LiveSets;
+use coterie_ring::{NodeId, Partition};
+use coterie_wire::{Key, Slice};
+
+use crate::network::{Later, Network, NodeIndex, Plans};
+use crate::node::Node;
+use crate::options::Options;
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::report::Counts;
+use crate::trace::Trace;
+use crate::watch::Watch;
+use crate::workload::Workload;
+
+/// What happens next.
+#[derive(Debug)]
+pub enum Happening {
+    /// The network does something.
+    Network(Later),
+    /// A lane takes its turn.
+    Turn(Whose),
+    /// The deadline of a lane has come.
+    Tick(Whose),
+    /// Rows that an event of a lane waits for are there.
+    Fetched(Whose, u64, NotResident),
+    /// The sync of a node is over.
+    Synced(NodeIndex, u64),
+    /// A node that syncs from time to time does so.
+    Sync(NodeIndex, u64),
+    /// A node's picture of the others is due.
+    Look(NodeIndex, u64),
+    /// A client asks for something.
+    Ask(usize),
+    /// A client waits no longer.
+    GiveUp(u64),
+    /// Something goes wrong.
+    Trouble,
+    /// Something that went wrong ends.
+    Relief(trouble::Relief),
+}
+
+impl Happening {
+    /// The node whose process has to run for this to happen.
+    fn node(&self) -> Option<NodeIndex> {
+        match self {
+            Happening::Turn(whose) | Happening::Tick(whose) | Happening::Fetched(whose, ..) => {
+                Some(whose.node)
+            }
+            Happening::Synced(node, _) | Happening::Sync(node, _) | Happening::Look(node, _) => {
+                Some(*node)
+            }
+            Happening::Network(_)
+            | Happening::Ask(_)
+            | Happening::GiveUp(_)
+            | Happening::Trouble
+            | Happening::Relief(_) => None,
+        }
+    }
+}
+
+/// A lane of a life of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Whose {
+    /// Of which node.
+    pub node: NodeIndex,
+    /// Of which of its processes.
+    pub life: u64,
+    /// Which lane.
+    pub lane: usize,
+}
+
+/// A cluster in one thread.
+#[derive(Debug)]
+pub struct Cluster {
+    /// What it was made from.
+    pub options: Options,
+    /// What is to happen.
+    pub queue: Queue<Happening>,
+    /// What happened.
+    pub trace: Trace,
+    /// Between the nodes.
+    pub network: Network,
+    /// The nodes, those that are gone among them.
+    pub nodes: Vec<Node>,
+    /// Who asks, and what they were told.
+    pub workload: Workload,
+    /// What must hold at all times.
+    pub watch: Watch,
+    /// How much happened.
+    pub counts: Counts,
+    decision: Arc<Decision>,
+    pacing: Random,
+    disks: Random,
+    troubles: Random,
+    seeds: Random,
+    healed: bool,
+}
+
+impl Cluster {
+    /// The cluster that `options` describe, with all nodes running; `lines_max` lines of trace are kept.
+    ///
+    /// # Panics
+    /// If there can be no such cluster.
+    #[must_use]
+    pub fn new(options: Options, lines_max: usize) -> Self {
+        let random = |name| Random::new(options.seed, name);
+        let network = Network::new(options.weather.clone(), random("network"));
+        let workload = Workload::new(&options, random("workload"));
+        let mut cluster = Cluster {
+            queue: Queue::default(),
+            trace: Trace::new(lines_max),
+            network,
+            nodes: Vec::new(),
+            workload,
+            watch: Watch::default(),
+            counts: Counts::default(),
+            decision: oracle::decision(&options),
+            pacing: random("pacing"),
+            disks: random("disks"),
+            troubles: random("troubles"),
+            seeds: random("nodes"),
+            healed: false,
+            options,
+        };
+        for index in 0..cluster.options.nodes {
+            cluster.add_node();
+            cluster.start(index);
+        }
+        cluster
+    }
+
+    /// Virtual time since the run began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.queue.now()
+    }
+
+    /// Which node has this name.
+    #[must_use]
+    pub fn index_of(&self, id: NodeId) -> Option<NodeIndex> {
+        self.nodes.iter().position(|node| node.id == id)
+    }
+
+    /// Lets things happen up to a time.
+    pub fn run_until(&mut self, end: Duration) {
+        while self.queue.next_at().is_some_and(|at| at <= end) {
+            self.step();
+        }
+    }
+
+    /// Lets the next thing happen.
+    pub fn step(&mut self) {
+        let Some(happening) = self.queue.pop() else { return };
+        self.counts.events += 1;
+        // A process that stands still does everything afterwards.
+        let paused_until = happening.node().map(|node| self.nodes[node].paused_until);
+        if let Some(until) = paused_until.filter(|until| *until > self.now()) {
+            return self.queue.at(until, happening);
+        }
+        match happening {
+            Happening::Network(later) => self.network_does(later),
+            Happening::Turn(whose) => self.turn(whose),
+            Happening::Tick(whose) => self.tick(whose),
+            Happening::Fetched(whose, event, rows) => self.fetched(whose, event, rows),
+            Happening::Synced(node, life) => self.synced(node, life),
+            Happening::Sync(node, life) => self.sync_now_and_then(node, life),
+            Happening::Look(node, life) => self.look(node, life),
+            Happening::Ask(client) => self.ask(client),
+            Happening::GiveUp(operation) => self.give_up(operation),
+            Happening::Trouble => self.trouble(),
+            Happening::Relief(relief) => self.relieve(relief),
+        }
+    }
+
+    /// Lets virtual time pass up to `end` though nothing happens.
+    pub fn idle_until(&mut self, end: Duration) {
+        self.queue.pass(end);
+    }
+
+    /// The layout in force.
+    #[must_use]
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// What a node keeps of a slice, if it runs and owns it.
+    #[must_use]
+    pub fn slice(&self, node: NodeId, slice: Slice) -> Option<&SliceState> {
+        let process = self.nodes[self.index_of(node)?].process.as_ref()?;
+        let lane = usize::from(slice.partition.0) % process.lanes.len();
+        process.lanes[lane].lane().shared().slices.get(&slice)
+    }
+
+    /// The partition of a key.
+    #[must_use]
+    pub fn partition(&self, key: &Key) -> Partition {
+        key.partition(self.decision.layout().partitioner())
+    }
+
+    /// The owners of a key, in the newest set.
+    #[must_use]
+    pub fn owners(&self, key: &Key) -> Vec<NodeId> {
+        self.live_sets(key).map_or(Vec::new(), |sets| sets.newest().members.to_vec())
+    }
+
+    /// Every node that may take part in requests on a key.
+    #[must_use]
+    pub fn possible_owners(&self, key: &Key) -> Vec<NodeId> {
+        self.live_sets(key).map_or(Vec::new(), |sets| sets.owners().to_vec())
+    }
+
+    fn live_sets(&self, key: &Key) -> Option<LiveSets> {
+        let bucket = std::str::from_utf8(key.bucket()).ok()?;
+        let replicas = self.decision.layout().snapshot().bucket(bucket)?.replicas;
+        Some(self.decision.live_sets(self.partition(key), replicas))
+    }
+
+    /// Whether clients can connect to a node.
+    #[must_use]
+    pub fn serves(&self, node: NodeIndex) -> bool {
+        self.nodes[node].process.is_some()
+    }
+
+    fn plan(&mut self, plans: Plans) {
+        for (at, later) in plans {
+            self.queue.at(at, Happening::Network(later));
+        }
+    }
+}

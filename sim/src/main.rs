@@ -1,0 +1,78 @@
+//! `coterie-sim`: runs seeds, and says what they came to.
+#![expect(clippy::print_stdout, reason = "it is a program")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use coterie_sim::fleet::{Fleet, Summary};
+use coterie_sim::{Options, run};
+
+/// Runs whole clusters under injected faults, seed by seed.
+#[derive(Debug, Parser)]
+#[command(name = "coterie-sim")]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Run this one only, and print its options and trace.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many of the last lines of the trace to print with `--seed`.
+    #[arg(long, default_value_t = 10_000)]
+    lines: usize,
+    /// Threads; seeds are independent of each other.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let clean = match arguments.seed {
+        Some(seed) => replay(seed, arguments.lines),
+        None => run_all(&arguments),
+    };
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn replay(seed: u64, lines: usize) -> bool {
+    let options = Options::of(seed);
+    println!("{options}");
+    let report = run(&options, lines);
+    for line in &report.lines {
+        println!("{line}");
+    }
+    println!("{:?}", report.counts);
+    println!("trace hash {:016x}", report.trace);
+    for violation in &report.violations {
+        println!("VIOLATION {violation}");
+    }
+    report.violations.is_empty()
+}
+
+fn run_all(arguments: &Arguments) -> bool {
+    let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds;
+    let quiet = arguments.json;
+    let summary = Fleet { seeds, threads: arguments.threads }.run(|summary, report| {
+        if quiet {
+            return;
+        }
+        for violation in &report.violations {
+            println!("seed {}: {violation}", report.seed);
+        }
+        if summary.seeds % 100 == 0 {
+            println!("{summary}");
+        }
+    });
+    if arguments.json {
+        println!("{}", summary.json());
+    } else {
+        println!("{summary}");
+    }
+    summary.violations == 0
+}

@@ -1,0 +1,79 @@
+//! After all faults: within bounded time everything is in order again.
+//!
+//! A safety phase alone would hide what never ends: a permanent split hides behind uniform faults (TigerBeetle's
+//! VOPR).
+
+use std::time::Duration;
+
+use coterie_protocol::rows::Space;
+use coterie_wire::Slice;
+
+use crate::cluster::Cluster;
+
+/// How long a healed cluster may take until nothing is left to repair.
+pub const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Ends all faults and waits until the cluster is in order; that it is not in time is a violation.
+pub fn settle(cluster: &mut Cluster) {
+    cluster.heal();
+    let end = cluster.now() + SETTLE_MAX;
+    let mut open = vec![String::new()];
+    while !open.is_empty() && cluster.now() < end {
+        let next = cluster.now() + LOOK;
+        cluster.run_until(next.max(cluster.now()));
+        cluster.idle_until(next);
+        open = unsettled(cluster);
+    }
+    for what in open {
+        let after = SETTLE_MAX.as_secs();
+        cluster.watch.violated(format!("{after} s after the last fault {what}"));
+    }
+}
+
+/// What is not in order.
+#[must_use]
+pub fn unsettled(cluster: &Cluster) -> Vec<String> {
+    let mut open = Vec::new();
+    for (index, node) in cluster.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
+        if node.process.is_none() {
+            open.push(format!("node {index} does not run"));
+        }
+        let hints = node.disk.image().count(Space::Hints);
+        if hints > 0 {
+            open.push(format!("node {index} keeps {hints} hints"));
+        }
+    }
+    let layout = cluster.decision().layout();
+    for partition in layout.partitioner().partitions() {
+        for replicas in 1..=layout.snapshot().replicas() {
+            differing(cluster, Slice { partition, replicas }, &mut open);
+        }
+    }
+    open
+}
+
+/// Adds what is not in order with a slice.
+fn differing(cluster: &Cluster, slice: Slice, open: &mut Vec<String>) {
+    let sets = cluster.decision().live_sets(slice.partition, slice.replicas);
+    if sets.is_moving() {
+        open.push(format!("{slice:?} is moving"));
+        return;
+    }
+    let mut first = None;
+    for owner in &sets.newest().members {
+        let state = cluster.slice(*owner, slice);
+        let Some(state) = state else {
+            open.push(format!("{owner} does not have {slice:?}"));
+            continue;
+        };
+        if !state.is_received() {
+            open.push(format!("{owner} has not received {slice:?}: {:?}", state.reception));
+        }
+        let standing = (state.tree.root(), state.epoch);
+        if *first.get_or_insert(standing) != standing {
+            open.push(format!("the owners of {slice:?} differ"));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What must hold at all times, looked at while the run goes on.
+
+use std::collections::BTreeMap;
+
+use coterie_crdt::Dot;
+use coterie_crdt::encoding::decode_root;
+use coterie_protocol::rows::Space;
+use coterie_protocol::rows::address::KeyPrefix;
+use coterie_ring::{NodeId, Partition};
+use coterie_wire::{ChangedDots, Key, Outcome, RequestId, Response};
+
+use crate::node::Node;
+
+/// Violations kept: more would say nothing new.
+const VIOLATIONS_MAX: usize = 16;
+
+/// What is remembered in order to notice violations, and those noticed.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Which request minted a dot of a key (invariant 1).
+    minted: BTreeMap<(Key, Dot), RequestId>,
+    /// What a request minted (invariant 3).
+    requests: BTreeMap<RequestId, Vec<Dot>>,
+    /// What was wrong.
+    pub violations: Vec<String>,
+}
+
+impl Watch {
+    /// Notes something that must not be.
+    pub fn violated(&mut self, what: String) {
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(what);
+        }
+    }
+
+    /// A client was answered. `promised` is how many owners have to hold a write on disk by now, where that is
+    /// known.
+    pub fn answered(
+        &mut self,
+        (request, key, partition): (RequestId, &Key, Partition),
+        response: &Response,
+        promised: usize,
+        owners: &[NodeId],
+        nodes: &[Node],
+    ) {
+        let changed = match &response.outcome {
+            Outcome::Done(answered) => &answered.changed,
+            Outcome::Unknown { changed, .. } => changed,
+            Outcome::Refused(_) | Outcome::Unavailable(_) => return,
+        };
+        self.mint(request, key, changed);
+        let Outcome::Done(answered) = &response.outcome else { return };
+        for owner in answered.owners.iter().filter(|owner| !owners.contains(owner)) {
+            self.violated(format!("{owner} took part in {request:?} and is no owner of {key:?}"));
+        }
+        if let Some(dot) = changed.minted.first()
+            && promised > 0
+        {
+            let address = KeyPrefix::new(partition, key).root();
+            let holds = |node: &&Node| {
+                let row = node.disk.durable(Space::Rows, &address);
+                let root = row.and_then(|row| decode_root(&row).ok());
+                root.is_some_and(|root| root.context.contains(*dot))
+            };
+            let durable = nodes.iter().filter(holds).count();
+            if durable < promised {
+                self.violated(format!(
+                    "{request:?} on {key:?} was acknowledged with dot {dot} on {durable} disks, not \
+                     {promised}"
+                ));
+            }
+        }
+    }
+
+    fn mint(&mut self, request: RequestId, key: &Key, changed: &ChangedDots) {
+        for dot in &changed.minted {
+            let minter = *self.minted.entry((key.clone(), *dot)).or_insert(request);
+            if minter != request {
+                self.violated(format!("{minter:?} and {request:?} both minted {dot} of {key:?}"));
+            }
+        }
+        let known = self.requests.entry(request).or_insert_with(|| changed.minted.clone());
+        if *known != changed.minted {
+            let known = known.clone();
+            self.violated(format!("{request:?} minted {known:?} and {:?}", changed.minted));
+        }
+    }
+}
