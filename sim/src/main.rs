@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use coterie_sim::fleet::{Fleet, Summary};
+use coterie_sim::fleet::Fleet;
 use coterie_sim::{Options, run};
 
 /// Runs whole clusters under injected faults, seed by seed.

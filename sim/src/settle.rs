@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use coterie_protocol::rows::Space;
-use coterie_wire::Slice;
+use coterie_wire::{Key, Slice};
 
 use crate::cluster::Cluster;
+use crate::workload::{Asked, Bucket};
 
 /// How long a healed cluster may take until nothing is left to repair.
 pub const SETTLE_MAX: Duration = Duration::from_secs(120);
@@ -29,6 +30,26 @@ pub fn settle(cluster: &mut Cluster) {
     for what in open {
         let after = SETTLE_MAX.as_secs();
         cluster.watch.violated(format!("{after} s after the last fault {what}"));
+    }
+    serve(cluster);
+}
+
+/// Every key is read at some node, one after the other, and has to be shown.
+fn serve(cluster: &mut Cluster) {
+    let keys: Vec<_> = cluster.workload.recorder.history.keys().collect();
+    let keys: Vec<(Bucket, Key)> = keys
+        .into_iter()
+        .map(|(bucket, name)| {
+            let bucket = Bucket::ALL[usize::from(bucket.0)];
+            (bucket, Key::new(bucket.name(), name.as_bytes().to_vec()))
+        })
+        .collect();
+    let nodes: Vec<_> = (0..cluster.nodes.len()).filter(|node| cluster.serves(*node)).collect();
+    for (turn, (bucket, key)) in keys.into_iter().enumerate() {
+        cluster.demand(nodes[turn % nodes.len()], Asked::last_read(bucket, key));
+    }
+    while !cluster.workload.pending.is_empty() {
+        cluster.step();
     }
 }
 

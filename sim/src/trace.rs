@@ -1,18 +1,23 @@
 //! What happened, as one hash, and as lines where somebody wants to read it.
 
 use std::collections::VecDeque;
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Debug, Formatter, Result as FmtResult};
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
 /// The trace of a run.
-#[derive(Debug)]
 pub struct Trace {
     hash: Box<Xxh3>,
     lines: VecDeque<String>,
     lines_max: usize,
+}
+
+impl Debug for Trace {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        write!(f, "Trace({:016x})", self.digest())
+    }
 }
 
 impl Trace {

@@ -38,16 +38,14 @@ impl Cluster {
         self.submit(client, number, request);
     }
 
-    /// Asks for something outside the workload.
-    pub(crate) fn ask_for(&mut self, client: usize, asked: Asked) -> Option<u64> {
-        if !self.connect(client) {
-            return None;
-        }
-        let number = self.workload.number();
+    /// Asks a node for something that has to be done.
+    pub(crate) fn demand(&mut self, node: NodeIndex, asked: Asked) {
+        self.workload.connect(0, node);
         let now = self.now();
-        let (number, request) = self.workload.request(client, now, number, asked);
-        self.submit(client, number, request);
-        Some(number)
+        let number = self.workload.number();
+        let request = self.workload.request(0, now, number, asked);
+        self.demanded.insert(number);
+        self.submit(0, number, request);
     }
 
     fn submit(&mut self, client: usize, number: u64, request: coterie_wire::Request) {
@@ -85,6 +83,10 @@ impl Cluster {
         self.trace.hash(now, (node, number, std::mem::discriminant(&response.outcome)));
         self.trace.line(now, format_args!("{node} answers {number}: {response:?}"));
         let Some(pending) = self.workload.pending.remove(&number) else { return };
+        if self.demanded.remove(&number) && !matches!(response.outcome, Outcome::Done(_)) {
+            let (asked, outcome) = (&pending.asked, &response.outcome);
+            self.watch.violated(format!("{node} does not serve {asked:?}: {outcome:?}"));
+        }
         self.look_at(&pending, &response);
         self.workload.answered(number, &pending, &response, now);
         let wait = self.pacing.around(self.options.think);
@@ -120,6 +122,10 @@ impl Cluster {
 
     pub(super) fn give_up(&mut self, number: u64) {
         let Some(pending) = self.workload.pending.remove(&number) else { return };
+        if self.demanded.remove(&number) {
+            let asked = &pending.asked;
+            self.watch.violated(format!("{} does not answer {asked:?}", pending.node));
+        }
         let now = self.now();
         self.trace.line(now, format_args!("client {} gives {number} up", pending.client));
         self.workload.abandoned(number, &pending);

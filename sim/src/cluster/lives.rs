@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use coterie_protocol::rows::StoreError;
 use coterie_protocol::{Event, Lane, Settings, Start};
-use coterie_ring::NodeId;
 use coterie_wire::Incarnation;
 
 use super::{Cluster, Happening, oracle};

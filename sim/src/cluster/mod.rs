@@ -6,6 +6,7 @@ mod lives;
 mod oracle;
 mod trouble;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +109,8 @@ pub struct Cluster {
     troubles: Random,
     seeds: Random,
     healed: bool,
+    /// Operations that have to be done.
+    demanded: BTreeSet<u64>,
 }
 
 impl Cluster {
@@ -134,6 +137,7 @@ impl Cluster {
             troubles: random("troubles"),
             seeds: random("nodes"),
             healed: false,
+            demanded: BTreeSet::new(),
             options,
         };
         for index in 0..cluster.options.nodes {

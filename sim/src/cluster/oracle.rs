@@ -58,18 +58,14 @@ impl Cluster {
             let up = node.process.is_some() && hears;
             members.insert(node.id, if up { Liveness::Up } else { Liveness::Down });
         }
-        Arc::new(View {
-            version,
-            me: self.nodes[index].id,
-            incarnation,
-            decision: Arc::clone(&self.decision),
-            members,
-            amnesiac: false,
-        })
+        let id = self.nodes[index].id;
+        let mut view = View::new(id, incarnation, Arc::clone(&self.decision));
+        view.version = version;
+        view.members = members;
+        Arc::new(view)
     }
 
     pub(super) fn look(&mut self, index: NodeIndex, life: u64) {
-        let Some(process) = &mut self.nodes[index].process else { return };
         if self.nodes[index].life != life {
             return;
         }

@@ -94,10 +94,7 @@ impl Sort {
     /// Whether all that is done to such keys is to be linearizable.
     #[must_use]
     pub fn is_linear(self) -> bool {
-        matches!(
-            self,
-            Sort::LinearAdds | Sort::LinearSet | Sort::LinearRegister | Sort::LinearFlag
-        )
+        matches!(self, Sort::LinearAdds | Sort::LinearSet | Sort::LinearRegister | Sort::LinearFlag)
     }
 }
 
@@ -171,13 +168,25 @@ impl Asked {
         Asked { bucket, key, action: Some(action), operation, write, read }
     }
 
-    /// A read of a whole key of some sort at quorum.
+    /// A read of all of a key at quorum, as a healed cluster has to answer it.
     #[must_use]
-    pub fn last_read(bucket: Bucket, key: Key, part: Part) -> Self {
-        let action = Action::Read(part);
-        let levels = (bucket != Bucket::Strong).then_some(Level::Quorum);
+    pub fn last_read(bucket: Bucket, key: Key) -> Self {
+        let sort =
+            Sort::ALL.into_iter().find(|sort| key.name().starts_with(sort.prefix().as_bytes()));
+        let action = match sort {
+            Some(Sort::Strong) => Action::Strong(Strong::Get),
+            Some(Sort::Counter) => Action::Read(Part::Counter),
+            Some(Sort::Register | Sort::LinearRegister) => Action::Read(Part::Register),
+            Some(Sort::Flag | Sort::LinearFlag) => Action::Read(Part::Flag),
+            Some(Sort::Set | Sort::LinearAdds | Sort::LinearSet) | None => Action::Read(Part::Set),
+        };
+        let level = match sort {
+            Some(Sort::Strong) => None,
+            Some(sort) if sort.is_linear() => Some(Level::Linearizable),
+            Some(_) | None => Some(Level::Quorum),
+        };
         let operation = operation(&action);
-        Asked { bucket, key, action: None, operation, write: levels, read: levels }
+        Asked { bucket, key, action: Some(action), operation, write: level, read: level }
     }
 
     /// The level of what it does, in the words of the checkers.

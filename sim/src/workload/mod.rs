@@ -115,20 +115,14 @@ impl Workload {
         self.operations += 1;
         let number = self.operations;
         let asked = Asked::draw(&mut self.random, number, self.keys, self.loses);
-        self.request(client, now, number, asked)
+        (number, self.request(client, now, number, asked))
     }
 
     /// The request for what a client asks, which from now on is pending.
     ///
     /// # Panics
     /// If the client is not connected.
-    pub fn request(
-        &mut self,
-        client: usize,
-        now: Duration,
-        number: u64,
-        asked: Asked,
-    ) -> (u64, Request) {
+    pub fn request(&mut self, client: usize, now: Duration, number: u64, asked: Asked) -> Request {
         if asked.action.is_none() {
             self.written.asked(&asked);
         }
@@ -148,7 +142,7 @@ impl Workload {
         let invoked = nanos(now);
         let session = asking.session;
         self.pending.insert(number, Pending { client, node, session, invoked, asked, request });
-        (number, wire)
+        wire
     }
 
     /// The number of the next operation.

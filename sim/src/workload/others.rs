@@ -32,7 +32,9 @@ impl Written {
     pub(super) fn asked(&mut self, asked: &Asked) {
         let values = self.values.entry(asked.key.clone()).or_default();
         match &asked.operation {
-            Operation::List(ListOperation::Push(_, pushed)) => values.extend(pushed.iter().cloned()),
+            Operation::List(ListOperation::Push(_, pushed)) => {
+                values.extend(pushed.iter().cloned())
+            }
             Operation::Set(SetOperation { verb: SetVerb::Add(added), .. }) => {
                 values.extend(added.iter().cloned());
             }
@@ -43,7 +45,7 @@ impl Written {
                 values.insert(value.clone());
             }
             Operation::SortedSet(SortedSetOperation::Add { members, .. }) => {
-                values.extend(members.iter().map(|(_, member)| member.clone()));
+                values.extend(members.iter().map(|(member, _)| member.clone()));
             }
             _ => {}
         }
@@ -146,7 +148,7 @@ pub(super) fn draw(random: &mut Random, number: u64, (write, read): (Level, Leve
             "zset",
             Operation::SortedSet(match random.below(0, 5) {
                 0..2 => SortedSetOperation::Add {
-                    members: vec![(score(random), value)],
+                    members: vec![(value, score(random))],
                     condition: AddCondition::Always,
                     count_changed: false,
                 },
