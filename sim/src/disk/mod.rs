@@ -195,8 +195,8 @@ impl Disk {
     /// A row as it would be read after a loss of power now.
     #[must_use]
     pub fn durable(&self, space: Space, key: &[u8]) -> Option<Bytes> {
-        let undone = self.unsynced.iter().chain([&self.gathered]).flat_map(|undo| &undo.rows);
-        let first = undone.filter(|(of, row, _)| *of == space && row[..] == *key).next();
+        let mut undone = self.unsynced.iter().chain([&self.gathered]).flat_map(|undo| &undo.rows);
+        let first = undone.find(|(of, row, _)| *of == space && row[..] == *key);
         match first {
             Some((_, _, before)) => before.clone(),
             None => self.image.get(space, key).cloned(),
