@@ -44,8 +44,13 @@ pub struct Summary {
 }
 
 impl Fleet {
-    /// Runs them all, telling `heard` of each as it ends.
-    pub fn run(&self, mut heard: impl FnMut(&Summary, &Report)) -> Summary {
+    /// Runs them all, each with the options that it is given, telling `heard` of each as it ends.
+    pub fn run(
+        &self,
+        options: impl Fn(u64) -> Options + core::marker::Sync,
+        mut heard: impl FnMut(&Summary, &Report),
+    ) -> Summary {
+        let options = &options;
         let started = Instant::now();
         let next = AtomicU64::new(self.seeds.start);
         let (tell, told) = mpsc::channel();
@@ -56,7 +61,7 @@ impl Fleet {
                 scope.spawn(move || {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= end || tell.send(run(&Options::of(seed), 0)).is_err() {
+                        if seed >= end || tell.send(run(&options(seed), 0)).is_err() {
                             return;
                         }
                     }

@@ -20,6 +20,9 @@ struct Arguments {
     /// Run this one only, and print its options and trace.
     #[arg(long)]
     seed: Option<u64>,
+    /// Of the faults that a seed has, let only these happen: names with commas between them, or `none`.
+    #[arg(long)]
+    only: Option<String>,
     /// How many of the last lines of the trace to print with `--seed`.
     #[arg(long, default_value_t = 10_000)]
     lines: usize,
@@ -34,16 +37,25 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let clean = match arguments.seed {
-        Some(seed) => replay(seed, arguments.lines),
+        Some(seed) => replay(&arguments.options(seed), arguments.lines),
         None => run_all(&arguments),
     };
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn replay(seed: u64, lines: usize) -> bool {
-    let options = Options::of(seed);
+impl Arguments {
+    fn options(&self, seed: u64) -> Options {
+        let mut options = Options::of(seed);
+        if let Some(only) = &self.only {
+            options.faults.retain(|fault| only.split(',').any(|name| name == fault.name()));
+        }
+        options
+    }
+}
+
+fn replay(options: &Options, lines: usize) -> bool {
     println!("{options}");
-    let report = run(&options, lines);
+    let report = run(options, lines);
     for line in &report.lines {
         println!("{line}");
     }
@@ -58,17 +70,21 @@ fn replay(seed: u64, lines: usize) -> bool {
 fn run_all(arguments: &Arguments) -> bool {
     let seeds = arguments.first_seed..arguments.first_seed + arguments.seeds;
     let quiet = arguments.json;
-    let summary = Fleet { seeds, threads: arguments.threads }.run(|summary, report| {
-        if quiet {
-            return;
-        }
-        for violation in &report.violations {
-            println!("seed {}: {violation}", report.seed);
-        }
-        if summary.seeds % 100 == 0 {
-            println!("{summary}");
-        }
-    });
+    let fleet = Fleet { seeds, threads: arguments.threads };
+    let summary = fleet.run(
+        |seed| arguments.options(seed),
+        |summary, report| {
+            if quiet {
+                return;
+            }
+            for violation in &report.violations {
+                println!("seed {}: {violation}", report.seed);
+            }
+            if summary.seeds % 100 == 0 {
+                println!("{summary}");
+            }
+        },
+    );
     if arguments.json {
         println!("{}", summary.json());
     } else {
