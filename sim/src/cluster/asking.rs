@@ -149,12 +149,13 @@ impl Cluster {
 
 /// How many owners' disks hold a write that was acknowledged at a level.
 fn owners_promised(level: Level, replicas: usize) -> usize {
-    match level {
+    let owners = match level {
         Level::Any => 0,
         Level::One | Level::LocalOne | Level::LocalQuorum => 1,
         Level::Two => 2,
         Level::Three => 3,
         Level::Quorum | Level::EachQuorum | Level::Linearizable => replicas / 2 + 1,
         Level::All => replicas,
-    }
+    };
+    owners.min(replicas)
 }
