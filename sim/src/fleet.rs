@@ -47,7 +47,7 @@ impl Fleet {
     /// Runs them all, each with the options that it is given, telling `heard` of each as it ends.
     pub fn run(
         &self,
-        options: impl Fn(u64) -> Options + core::marker::Sync,
+        options: impl Fn(u64) -> Options + Sync,
         mut heard: impl FnMut(&Summary, &Report),
     ) -> Summary {
         let options = &options;
