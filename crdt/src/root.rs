@@ -26,7 +26,7 @@ pub struct Root {
     pub dots_sum: u128,
     /// Sum mod 2^128 of the digests of the tallies in all rows but this one.
     pub tallies_sum: u128,
-    /// A deletion of the whole key whose rows are not swept yet.
+    /// A deletion of the whole key whose rows are not swept yet, of dots that are in the context.
     pub pending: Option<Box<PendingDelete>>,
     /// All of another replica's cells on their way here, in chunks.
     pub transfer: Option<Box<Transfer>>,

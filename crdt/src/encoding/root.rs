@@ -99,6 +99,9 @@ impl Reader<'_> {
         if flags & PENDING != 0 {
             let (settled, counting) = (self.context()?, self.context()?);
             let cursor = self.cursor()?;
+            if !root.context.covers(&settled) || !root.context.covers(&counting) {
+                return Err(DecodeError::NotCanonical("deletion outside the context"));
+            }
             root.pending = Some(Box::new(PendingDelete { settled, counting, cursor }));
         }
         if flags & TRANSFER != 0 {

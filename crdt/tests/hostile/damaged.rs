@@ -26,6 +26,9 @@ fn damaged() -> impl Strategy<Value = State> {
         |(mut root, mut cells, pending, transfer)| {
             cells.retain(|_, cell| !cell.is_empty());
             root.pending = pending.map(|(settled, counting)| {
+                // A root that knew less than its deletion does not decode.
+                root.context.join(&settled);
+                root.context.join(&counting);
                 Box::new(PendingDelete { settled, counting, cursor: None })
             });
             root.transfer =
@@ -99,8 +102,9 @@ proptest! {
         let context = with_dots_of(Context::new(), cells.values());
         sound.join_delta(&Delta::from_parts(context, None, cells).expect("names its dots"));
         prop_assert!(!recount_all(&mut sound, 2), "there is none");
-        // A root of nothing is not stored.
-        prop_assume!(sound.root().is_some());
+        if sound.root().is_none() {
+            return Ok(());
+        }
         let Root { counts, dots_sum, tallies_sum, .. } = root;
         let stored = sound.root().cloned().unwrap_or_default();
         let differs = (&counts, dots_sum, tallies_sum)
