@@ -46,6 +46,11 @@ impl Quota {
         Quota { among, quorum, any: level == Level::Any }
     }
 
+    /// Every owner.
+    pub(super) fn all() -> Self {
+        Quota::of(Level::All)
+    }
+
     /// What owners must have received to be counted in reads. Moves count pushes over whole sets; a quorum of
     /// one region is inside of any of them only if all have pushed.
     pub(super) fn readiness(self) -> Quorum {

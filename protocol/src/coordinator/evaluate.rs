@@ -3,10 +3,11 @@
 use coterie_crdt::operation::{OpError, Reply, evaluate_all};
 use coterie_crdt::{Cells, Context, Delta, Dot, Mint};
 use coterie_ring::NodeId;
-use coterie_wire::{Answered, ChangedDots, Request, Slice};
+use coterie_wire::{Answered, ChangedDots, Slice};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::found;
+use super::request::About;
 use crate::effects::Effects;
 use crate::lane::Shared;
 
@@ -40,14 +41,14 @@ impl Evaluated {
 /// actor that is not spent (invariant 1).
 pub(super) fn evaluate(
     shared: &mut Shared,
-    slice: Slice,
-    request: &Request,
+    about: &About,
     own: &Context,
     cells: &impl Cells,
     effects: &mut Effects,
 ) -> Evaluated {
-    let first = next_dot(shared, slice, own, effects);
-    let epoch = shared.slices[&slice].epoch;
+    let request = &about.request;
+    let first = next_dot(shared, about.slice, own, effects);
+    let epoch = shared.slices[&about.slice].epoch;
     // The same for each evaluation of a request, so that it reads the same rows.
     let random = xxh3_64(&request.id.0.to_le_bytes());
     let mut mint = Mint::new(first, &mut shared.clock, shared.now.wall_millis, random)

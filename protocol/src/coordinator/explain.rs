@@ -1,22 +1,69 @@
 //! Who had a part in a request and what they said, for people who ask.
 
 use bytes::Bytes;
+use coterie_crdt::Address;
 use coterie_ring::NodeId;
+use coterie_wire::{Explanation, Outcome, Slice};
 
-/// What each node said, in the order of arrival, where that was asked for.
+use crate::lane::Shared;
+use crate::replica::Stored;
+
+/// What is gathered for an explanation, where one was asked for.
 #[derive(Debug, Default)]
-pub(super) struct Answers(Option<Vec<(NodeId, Bytes)>>);
+pub(super) struct Answers(Option<Box<Explanation>>);
 
 impl Answers {
-    /// Kept only where `explain` says so.
+    /// Gathered only where `explain` says so.
     pub(super) fn new(explain: bool) -> Self {
-        Answers(explain.then(Vec::new))
+        Answers(explain.then(Box::default))
     }
 
     /// A node said something.
     pub(super) fn note(&mut self, node: NodeId, word: &'static str) {
-        if let Some(answers) = &mut self.0 {
-            answers.push((node, Bytes::from_static(word.as_bytes())));
+        if let Some(explanation) = &mut self.0 {
+            explanation.answers.push((node, Bytes::from_static(word.as_bytes())));
         }
+    }
+
+    /// A hint is kept here for an owner.
+    pub(super) fn hinted(&mut self, owner: NodeId) {
+        if let Some(explanation) = &mut self.0 {
+            explanation.hinted.push(owner);
+        }
+    }
+
+    /// What the coordinator had when it evaluated.
+    pub(super) fn saw(&mut self, own: &Stored) {
+        let Some(explanation) = &mut self.0 else { return };
+        explanation.digest = own.state.digest();
+        let root = own.root();
+        let resident = [(Address::REGISTER, &root.register), (Address::EXPIRY, &root.expiry)];
+        let resident = resident.iter().map(|(address, cell)| (address, *cell));
+        explanation.dots = resident
+            .chain(own.state.cells())
+            .filter(|(_, cell)| !cell.dots().is_empty())
+            .map(|(address, cell)| {
+                let name = [&[address.kind as u8], &address.path[..]].concat();
+                (name.into(), cell.dots().iter().map(|(dot, _)| *dot).collect())
+            })
+            .collect();
+    }
+
+    /// Completes an outcome that was done here with the explanation.
+    pub(super) fn explain(&mut self, shared: &Shared, slice: Slice, outcome: Outcome) -> Outcome {
+        let Outcome::Done(mut answered) = outcome else { return outcome };
+        // What another node has coordinated, that node has explained.
+        if answered.explanation.is_none()
+            && let Some(mut explanation) = self.0.take()
+        {
+            let sets = shared.view.live_sets(slice);
+            explanation.coordinator = Some(shared.me);
+            explanation.owners = sets.newest().members.to_vec();
+            let older = sets.older().iter().flat_map(|set| set.members.iter().copied());
+            explanation.older_owners = older.collect();
+            explanation.epoch = shared.slices.get(&slice).map_or(0, |state| state.epoch);
+            answered.explanation = Some(explanation);
+        }
+        Outcome::Done(answered)
     }
 }

@@ -2,9 +2,12 @@
 
 use coterie_crdt::operation::Operation;
 use coterie_crdt::{Cells, Footprint, Root};
+use coterie_wire::peer::write::Change;
 use coterie_wire::{Key, Slice};
 
-use crate::replica::{Stored, show};
+use super::request::About;
+
+use crate::replica::{self, Stored, show};
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, ReadError, Rows, fetch};
 
@@ -41,7 +44,26 @@ pub(super) fn read(
     operations: &[Operation],
     rows: &impl Rows,
 ) -> Result<Found, NotResident> {
-    match own(slice, key, operations, rows) {
+    found(own(slice, key, operations, rows))
+}
+
+/// Reads what a request under way needs of this node's rows.
+pub(super) fn read_for(about: &About, rows: &impl Rows) -> Result<Found, NotResident> {
+    read(about.slice, &about.request.key, &about.request.operations, rows)
+}
+
+/// Reads the rows that a change is about.
+pub(super) fn read_changed(
+    about: &About,
+    change: &Change,
+    rows: &impl Rows,
+) -> Result<Found, NotResident> {
+    let prefix = KeyPrefix::new(about.slice.partition, &about.request.key);
+    found(Stored::fetch(rows, &prefix, &replica::needs(change), CELLS_MAX))
+}
+
+fn found(stored: Result<Stored, ReadError>) -> Result<Found, NotResident> {
+    match stored {
         Ok(stored) => Ok(Found::Own(Box::new(stored))),
         Err(ReadError::NotResident(fetch)) => Err(fetch),
         Err(ReadError::Damaged(_) | ReadError::DamagedAddress | ReadError::DamagedRegister(_)) => {

@@ -1,46 +1,39 @@
 //! A request's life: evaluated once, stored at enough owners, answered truthfully.
 
+mod admission;
+mod answer;
 mod counting;
 mod evaluate;
 mod explain;
 mod forward;
 mod found;
+mod latency;
 mod memory;
+mod observe;
 mod read;
 mod repair;
 mod request;
+mod store;
 mod write;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coterie_crdt::Cells;
 use coterie_ring::NodeId;
-use coterie_ring::moves::WriteAnswer as Given;
 use coterie_wire::peer::PeerRefusal;
-use coterie_wire::peer::read::ReadAnswer;
-use coterie_wire::peer::write::{Change, Durability, WriteAnswer};
-use coterie_wire::{
-    Body, Message, Outcome, Refused, Request, RequestId, Response, Slice, Unavailable,
-};
-use smallvec::SmallVec;
+use coterie_wire::{Body, Message, Request, RequestId, Slice};
 
-use crate::effects::{After, Class, ClientId, Effects};
+use crate::effects::{After, ClientId, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
-use crate::mutants::{Mutant, mutant};
 use crate::origin::Origin;
-use crate::replica::{self, Stored};
 use crate::rows::{NotResident, Rows};
-use crate::{linearizable, strong};
 
-use explain::Answers;
-use forward::Forwarding;
+use admission::{Route, route};
 pub use found::Found;
-use memory::{Memory, Seen};
-use read::{Gathered, Gathering};
-use request::{By, Phase, Plan, Table, UnderWay};
-use write::{Progress, Writing};
+use latency::Latencies;
+use memory::Memory;
+use request::{By, Phase, Table};
 
 /// What happens to the coordinator from within its lane.
 #[derive(Clone, Debug)]
@@ -49,6 +42,23 @@ pub enum Event {
     Stored {
         /// Of which request.
         request: RequestId,
+    },
+    /// A request goes on, or begins again, on rows read anew.
+    Again {
+        /// Which.
+        request: RequestId,
+    },
+    /// A write is older than the purge epoch of its slice: what it changed is read anew.
+    Renew {
+        /// Which.
+        request: RequestId,
+    },
+    /// Nobody keeps a hint for an owner that lacks a write: it has to be synchronised.
+    Dirty {
+        /// Of which slice.
+        slice: Slice,
+        /// The owner.
+        owner: NodeId,
     },
     /// A request of this lane itself, for which nobody waits: whoever wants its effect looks for it.
     Internal {
@@ -62,18 +72,9 @@ pub enum Event {
 pub struct Coordinator {
     table: Table,
     memory: Memory,
+    latencies: Latencies,
     /// What was forwarded, by the client's id, which the messages about it bear.
     forwarded: BTreeMap<RequestId, RequestId>,
-}
-
-/// Where a request goes.
-enum Route {
-    /// This node coordinates it.
-    Here(Slice, Plan),
-    /// Another node does.
-    Away(Slice, Plan),
-    /// It is answered at once.
-    Refused(Refused),
 }
 
 impl Coordinator {
@@ -87,7 +88,7 @@ impl Coordinator {
         request: &Request,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
-        match self.route(shared, request) {
+        match route(shared, request) {
             Route::Here(slice, plan) if plan.by == By::Quorums => {
                 found::read(slice, &request.key, &request.operations, rows)
             }
@@ -109,10 +110,7 @@ impl Coordinator {
         match &message.body {
             Body::Forward(request) => self.read_request(shared, request, rows),
             Body::Shown(_) => match self.table.current(message.request) {
-                Some(under_way) => {
-                    let request = &under_way.request;
-                    found::read(under_way.slice, &request.key, &request.operations, rows)
-                }
+                Some(under_way) => found::read_for(&under_way.about, rows),
                 None => Ok(Found::Nothing),
             },
             Body::Forwarded(_)
@@ -143,7 +141,15 @@ impl Coordinator {
     ) -> Result<Found, NotResident> {
         match event {
             Event::Internal { request } => self.read_request(shared, request, rows),
-            Event::Stored { .. } => Ok(Found::Nothing),
+            Event::Again { request } => match self.table.get(*request) {
+                Some(under_way) => found::read_for(&under_way.about, rows),
+                None => Ok(Found::Nothing),
+            },
+            Event::Renew { request } => match self.table.change(*request) {
+                Some((about, change)) => found::read_changed(about, change, rows),
+                None => Ok(Found::Nothing),
+            },
+            Event::Stored { .. } | Event::Dirty { .. } => Ok(Found::Nothing),
         }
     }
 
@@ -194,6 +200,48 @@ impl Coordinator {
         }
     }
 
+    /// A peer has not taken a message.
+    fn refused(
+        &mut self,
+        shared: &mut Shared,
+        from: NodeId,
+        message: RequestId,
+        refusal: PeerRefusal,
+        effects: &mut Effects,
+    ) {
+        if let PeerRefusal::OtherLayout { known } = refusal {
+            effects.control(ControlEvent::LayoutBehind { peer: from, known });
+        }
+        if self.forwarded.contains_key(&message) {
+            return self.forward_refused(shared, from, message, effects);
+        }
+        self.not_taken(shared, from, message, "refused", effects);
+    }
+
+    /// A message about a request was not taken, or was lost.
+    fn not_taken(
+        &mut self,
+        shared: &mut Shared,
+        to: NodeId,
+        message: RequestId,
+        word: &'static str,
+        effects: &mut Effects,
+    ) {
+        let Some(mut under_way) = self.table.take_current(message) else { return };
+        under_way.about.answers.note(to, word);
+        match &mut under_way.phase {
+            Phase::Gathering(gathering) => {
+                gathering.refuse(to);
+                self.ask_more(shared, under_way, effects);
+            }
+            Phase::Writing(writing) => {
+                writing.failed(to, shared.now.monotonic);
+                self.write_on(shared, under_way, effects);
+            }
+            Phase::Forwarding(_) | Phase::Waiting(_) => self.table.put(under_way),
+        }
+    }
+
     /// Takes an event of its own in.
     pub fn event(
         &mut self,
@@ -206,12 +254,36 @@ impl Coordinator {
             Event::Internal { request } => {
                 self.begin(shared, Origin::Job, *request, found, effects);
             }
-            Event::Stored { request } => {
-                self.on_write(shared, request, effects, |writing, shared| {
-                    writing.give(shared.me, Given::Stored);
-                });
+            Event::Stored { request } => self.stored(shared, request, effects),
+            Event::Renew { request } => self.renew(shared, request, found, effects),
+            Event::Again { request } => {
+                if let Some(under_way) = self.table.take(request) {
+                    self.with_rows(shared, under_way, found, effects);
+                }
+            }
+            Event::Dirty { slice, owner } => {
+                if let Some(state) = shared.slices.get_mut(&slice) {
+                    state.mark_dirty(owner, &mut effects.batch);
+                }
             }
         }
+    }
+
+    /// The key of a request was synchronised with an owner, or could not be.
+    pub fn key_synchronised(
+        &mut self,
+        request: RequestId,
+        with: NodeId,
+        is_done: bool,
+        effects: &mut Effects,
+    ) {
+        let Some(mut under_way) = self.table.take(request) else { return };
+        if let Phase::Gathering(gathering) = &mut under_way.phase {
+            gathering.synchronised(with, is_done);
+            let again = Event::Again { request };
+            effects.lane(After::Written, crate::Event::Coordinator(again));
+        }
+        self.table.put(under_way);
     }
 
     /// A node that was asked cannot be reached.
@@ -222,45 +294,53 @@ impl Coordinator {
         request: RequestId,
         effects: &mut Effects,
     ) {
-        let Some((id, mut under_way)) = self.take_about(request) else { return };
-        under_way.answers.note(to, "unreachable");
-        match &mut under_way.phase {
+        if let Some(mut under_way) = self.take_forwarded(to, request) {
             // It may have arrived: it is never coordinated again (invariant 3).
-            Phase::Forwarding(forwarding) if forwarding.to == to => {
-                self.forward_lost(shared, under_way, effects);
-            }
-            Phase::Gathering(gathering) => {
-                gathering.refuse(to);
-                self.ask_more(shared, id, under_way, effects);
-            }
-            Phase::Forwarding(_) | Phase::Writing(_) => self.table.put(id, under_way),
+            under_way.about.answers.note(to, "unreachable");
+            return self.forward_lost(shared, under_way, effects);
         }
+        self.not_taken(shared, to, request, "unreachable", effects);
     }
 
     /// Others are alive, or own, than before.
-    pub fn view_changed(&mut self, _shared: &mut Shared, _effects: &mut Effects) {}
+    pub fn view_changed(&mut self, shared: &mut Shared, effects: &mut Effects) {
+        for id in self.table.ids() {
+            let Some(mut under_way) = self.table.take(id) else { continue };
+            match &mut under_way.phase {
+                Phase::Gathering(_) => self.ask_more(shared, under_way, effects),
+                Phase::Writing(writing) => {
+                    writing.hurry(&shared.view, shared.now.monotonic);
+                    self.write_on(shared, under_way, effects);
+                }
+                Phase::Forwarding(_) | Phase::Waiting(_) => self.table.put(under_way),
+            }
+        }
+    }
 
     /// Time has passed.
     pub fn tick(&mut self, shared: &mut Shared, effects: &mut Effects) {
         let now = shared.now.monotonic;
         self.memory.forget(now);
         for id in self.table.due(now) {
-            let Some(mut under_way) = self.table.take(id) else { continue };
-            let is_over = !under_way.origins.is_empty() && under_way.deadline <= now;
-            match &mut under_way.phase {
+            let Some(under_way) = self.table.take(id) else { continue };
+            let is_over = !under_way.origins.is_empty() && under_way.about.deadline <= now;
+            match &under_way.phase {
                 Phase::Forwarding(_) => self.forward_lost(shared, under_way, effects),
-                Phase::Gathering(_) if is_over => {
-                    let outcome = under_way.too_few_answers(shared);
-                    self.respond(shared, &mut under_way, outcome, effects);
+                Phase::Gathering(gathering) if is_over => {
+                    let why = observe::too_few(shared, &under_way.about, gathering);
+                    self.end(shared, under_way, why, effects);
                 }
-                Phase::Gathering(_) => self.ask_more(shared, id, under_way, effects),
-                Phase::Writing(writing) => {
-                    if is_over {
-                        let outcome = writing.unknown(&shared.view, &under_way.plan);
-                        self.respond(shared, &mut under_way, outcome, effects);
-                    }
-                    self.write_on(shared, id, under_way, effects);
+                Phase::Gathering(_) => self.ask_more(shared, under_way, effects),
+                Phase::Waiting(waiting) if is_over => {
+                    let why = waiting.why;
+                    self.end(shared, under_way, why, effects);
                 }
+                Phase::Waiting(_) => {
+                    let again = Event::Again { request: id };
+                    effects.lane(After::Written, crate::Event::Coordinator(again));
+                    self.table.put_asleep(under_way);
+                }
+                Phase::Writing(_) => self.write_on(shared, under_way, effects),
             }
         }
     }
@@ -270,492 +350,4 @@ impl Coordinator {
     pub fn next_deadline(&self) -> Option<Duration> {
         self.table.next_deadline()
     }
-
-    /// Where a request goes, as far as its bucket and this node's slices say.
-    fn route(&self, shared: &Shared, request: &Request) -> Route {
-        let Some(policy) = shared.view.policy(request.key.bucket()) else {
-            return Route::Refused(Refused::NoSuchBucket);
-        };
-        if request.operations.is_empty() {
-            return Route::Refused(Refused::Empty);
-        }
-        if let Err(error) = shared.settings.limits.key(request.key.name()) {
-            return Route::Refused(Refused::Key(error));
-        }
-        let plan = match Plan::of(policy, request) {
-            Ok(plan) => plan,
-            Err(refused) => return Route::Refused(refused),
-        };
-        let slice =
-            Slice { partition: shared.view.partition(&request.key), replicas: policy.replicas };
-        let readiness = plan.read.readiness();
-        let may = shared.slices.get(&slice).is_some_and(|state| {
-            state.is_received() && !shared.view.amnesiac && state.replica.may_coordinate(readiness)
-        });
-        if may { Route::Here(slice, plan) } else { Route::Away(slice, plan) }
-    }
-
-    fn begin(
-        &mut self,
-        shared: &mut Shared,
-        origin: Origin,
-        request: Request,
-        found: Found,
-        effects: &mut Effects,
-    ) {
-        let end = |shared: &Shared, outcome, effects: &mut Effects| {
-            origin.answer(shared, request.id, outcome, After::Written, effects);
-        };
-        let (here, slice, plan) = match self.route(shared, &request) {
-            Route::Refused(refused) => return end(shared, Outcome::Refused(refused), effects),
-            Route::Here(slice, plan) => (true, slice, plan),
-            Route::Away(slice, plan) => (false, slice, plan),
-        };
-        if request.time_left.is_zero() && !mutant(Mutant::ExpiredExecuted) {
-            return end(shared, Outcome::Refused(Refused::Expired), effects);
-        }
-        if here && plan.by != By::Quorums {
-            return hand_over(plan.by, origin, request, effects);
-        }
-        if let (Origin::Peer { node, slice }, false) = (origin, here) {
-            // What was forwarded is never forwarded again.
-            let refusal = match shared.slices.contains_key(&slice) {
-                true => PeerRefusal::NotReceived,
-                false => PeerRefusal::NotOwner,
-            };
-            let message = shared.message(request.id, slice, Body::Refused(refusal));
-            return effects.send(node, Class::Requests, message);
-        }
-        let writes = request.operations.iter().any(|operation| operation.writes());
-        let under_way = match self.memory.get(&request.key, request.id) {
-            Some(Seen::Answered(outcome)) => return end(shared, (**outcome).clone(), effects),
-            Some(Seen::UnderWay(id)) => Some(*id),
-            None => self.forwarded.get(&request.id).copied(),
-        };
-        if let Some(id) = under_way {
-            return match self.table.take(id) {
-                Some(mut under_way) if under_way.request.key == request.key => {
-                    under_way.origins.push(origin);
-                    self.table.put(id, under_way);
-                }
-                Some(other) => {
-                    self.table.put(id, other);
-                    end(shared, Outcome::Refused(Refused::Busy), effects);
-                }
-                None => {}
-            };
-        }
-        if self.table.len() >= shared.settings.requests_max {
-            return end(shared, Outcome::Refused(Refused::Busy), effects);
-        }
-        let (id, _) = Table::parse(shared.draw_request());
-        if writes {
-            self.memory.begin(&request.key, request.id, id);
-        }
-        let mut under_way = UnderWay {
-            slice,
-            plan,
-            origins: SmallVec::from_iter([origin]),
-            deadline: shared.now.monotonic + request.time_left,
-            round: 0,
-            answers: Answers::new(request.explain),
-            phase: Phase::Forwarding(Forwarding { to: shared.me, refused: Vec::new() }),
-            request,
-        };
-        let outcome = match (here, found) {
-            (false, _) => return self.forward(shared, id, under_way, effects),
-            (true, Found::Own(own)) => {
-                return self.coordinate(shared, id, under_way, *own, effects);
-            }
-            (true, Found::Damaged) => Outcome::Unavailable(Unavailable::Damaged),
-            (true, Found::TooMany | Found::Nothing) => {
-                Outcome::Refused(Refused::TooLarge { bytes_max: 0 })
-            }
-        };
-        self.respond(shared, &mut under_way, outcome, effects);
-    }
-
-    /// Begins a request that this node coordinates.
-    fn coordinate(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        own: Stored,
-        effects: &mut Effects,
-    ) {
-        let (slice, plan) = (under_way.slice, under_way.plan);
-        let wall = shared.now.wall_millis;
-        let root = own.state.root();
-        let operations = &under_way.request.operations;
-        let observes = operations.iter().any(|operation| operation.observes_over(root, wall));
-        let Some(state) = shared.slices.get(&slice) else {
-            let outcome = Outcome::Unavailable(Unavailable::Nobody);
-            return self.respond(shared, &mut under_way, outcome, effects);
-        };
-        if under_way.writes()
-            && let Err(unavailable) = write::available(&shared.view, &plan, state.replica.sets())
-        {
-            let outcome = Outcome::Unavailable(unavailable);
-            return self.respond(shared, &mut under_way, outcome, effects);
-        }
-        if under_way.writes() && !observes {
-            return self.evaluate(shared, id, under_way, own, effects);
-        }
-        let footprint = found::footprint(operations, root, wall);
-        match Gathering::new(&shared.view, state, &plan, footprint, &own.state) {
-            Some(gathering) => {
-                under_way.phase = Phase::Gathering(Box::new(gathering));
-                self.go_on(shared, id, under_way, own, effects);
-            }
-            None => {
-                let sets = state.replica.sets();
-                let count =
-                    plan.read.count(&shared.view, sets.newest(), |node| shared.view.is_live(node));
-                let outcome = Outcome::Unavailable(Unavailable::Owners(count));
-                self.respond(shared, &mut under_way, outcome, effects);
-            }
-        }
-    }
-
-    /// Evaluates once enough owners have shown what they have.
-    fn go_on(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        own: Stored,
-        effects: &mut Effects,
-    ) {
-        let Phase::Gathering(gathering) = &under_way.phase else {
-            return self.table.put(id, under_way);
-        };
-        if shared.slices.get(&under_way.slice).is_none_or(|state| state.epoch != gathering.epoch) {
-            // What was shown before a purge is not joined with what is there after it (invariant 19).
-            under_way.round += 1;
-            return self.coordinate(shared, id, under_way, own, effects);
-        }
-        match gathering.progress(&shared.view, &under_way.plan) {
-            Gathered::Enough => self.evaluate(shared, id, under_way, own, effects),
-            Gathered::Open | Gathered::TooFew => self.ask_more(shared, id, under_way, effects),
-        }
-    }
-
-    fn ask_more(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        effects: &mut Effects,
-    ) {
-        let Phase::Gathering(gathering) = &mut under_way.phase else {
-            return self.table.put(id, under_way);
-        };
-        if gathering.progress(&shared.view, &under_way.plan) == Gathered::TooFew {
-            let outcome = under_way.too_few_answers(shared);
-            return self.respond(shared, &mut under_way, outcome, effects);
-        }
-        let before = std::mem::replace(
-            &mut under_way.phase,
-            Phase::Forwarding(Forwarding { to: shared.me, refused: Vec::new() }),
-        );
-        if let Phase::Gathering(mut gathering) = before {
-            gathering.ask(shared, id, &under_way, effects);
-            under_way.phase = Phase::Gathering(gathering);
-        }
-        self.table.put(id, under_way);
-    }
-
-    /// Evaluates, and commits what is changed.
-    fn evaluate(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        mut own: Stored,
-        effects: &mut Effects,
-    ) {
-        let slice = under_way.slice;
-        let mut joined = None;
-        let mut shown = vec![shared.me];
-        if let Phase::Gathering(gathering) = &under_way.phase {
-            shown = gathering.shown_by(shared.me);
-            joined = gathering.joined(&own.state);
-            if let Some(joined) = &joined {
-                repair::repair(shared, &under_way, gathering, joined, &mut own, effects);
-            }
-            if !gathering.footprint.derived.is_empty() {
-                // All of the key was shown and is now in the rows: only they tell its counts and orders.
-                joined = None;
-            }
-        }
-        let (request, context) = (&under_way.request, found::context(&own.state));
-        let evaluated = match &joined {
-            Some(joined) => evaluate::evaluate(shared, slice, request, &context, joined, effects),
-            None => evaluate::evaluate(shared, slice, request, &context, &own.state, effects),
-        };
-        if evaluated.delta.is_empty() {
-            let outcome = Outcome::Done(Box::new(evaluated.answered(shown)));
-            return self.respond(shared, &mut under_way, outcome, effects);
-        }
-        let change = Change::Delta(evaluated.delta.clone());
-        replica::apply(shared, slice, &request.key, &mut own, &change, effects);
-        let state = &shared.slices[&slice];
-        let (sets, epoch) = (state.replica.sets().clone(), state.epoch);
-        let hints_at = under_way.deadline;
-        let answered = evaluated.answered(Vec::new());
-        let durability = match under_way.plan.synced {
-            true => Durability::Synced,
-            false => Durability::AsSet,
-        };
-        let writing = Writing::new(sets, change, epoch, durability, answered, hints_at);
-        writing.send(shared, id, &under_way, effects);
-        let after = match durability {
-            _ if mutant(Mutant::AckBeforeSync) => After::Written,
-            Durability::AsSet => After::Durable,
-            Durability::Synced => After::Synced,
-        };
-        effects.lane(after, crate::Event::Coordinator(Event::Stored { request: id }));
-        under_way.phase = Phase::Writing(Box::new(writing));
-        self.table.put(id, under_way);
-    }
-
-    fn forward(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        effects: &mut Effects,
-    ) {
-        let refused = match &under_way.phase {
-            Phase::Forwarding(forwarding) => forwarding.refused.clone(),
-            Phase::Gathering(_) | Phase::Writing(_) => Vec::new(),
-        };
-        let Some(to) = forward::target(&shared.view, under_way.slice, &refused) else {
-            let outcome = Outcome::Unavailable(Unavailable::Nobody);
-            return self.respond(shared, &mut under_way, outcome, effects);
-        };
-        let time_left = under_way.deadline.saturating_sub(shared.now.monotonic);
-        let request = Request { time_left, ..under_way.request.clone() };
-        let about = request.id;
-        let body = Body::Forward(Box::new(request));
-        let mut message = shared.message(about, under_way.slice, body);
-        message.time_left = Some(time_left);
-        message.trace = under_way.trace();
-        effects.send(to, Class::Requests, message);
-        self.forwarded.insert(about, id);
-        under_way.phase = Phase::Forwarding(Forwarding { to, refused });
-        self.table.put(id, under_way);
-    }
-
-    /// Takes out what a message of this id is about.
-    fn take_about(&mut self, about: RequestId) -> Option<(RequestId, UnderWay)> {
-        if let Some(id) = self.forwarded.get(&about).copied() {
-            return self.table.take(id).map(|under_way| (id, under_way));
-        }
-        self.table.take_current(about)
-    }
-
-    fn forwarded(
-        &mut self,
-        shared: &mut Shared,
-        from: NodeId,
-        about: RequestId,
-        response: Response,
-        effects: &mut Effects,
-    ) {
-        let Some((id, mut under_way)) = self.take_about(about) else { return };
-        match &under_way.phase {
-            Phase::Forwarding(forwarding) if forwarding.to == from => {
-                self.respond(shared, &mut under_way, response.outcome, effects);
-            }
-            Phase::Forwarding(_) | Phase::Gathering(_) | Phase::Writing(_) => {
-                self.table.put(id, under_way);
-            }
-        }
-    }
-
-    /// What was forwarded may have been coordinated, and nothing is heard of it.
-    fn forward_lost(
-        &mut self,
-        shared: &mut Shared,
-        mut under_way: UnderWay,
-        effects: &mut Effects,
-    ) {
-        let sets = shared.view.live_sets(under_way.slice);
-        let plan = under_way.plan;
-        let outcome = if under_way.writes() {
-            let count = plan.write.count(&shared.view, sets.newest(), |_| false);
-            Outcome::Unknown { count, changed: Default::default() }
-        } else {
-            let count = plan.read.count(&shared.view, sets.newest(), |_| false);
-            Outcome::Unavailable(Unavailable::Answers(count))
-        };
-        self.respond(shared, &mut under_way, outcome, effects);
-    }
-
-    fn refused(
-        &mut self,
-        shared: &mut Shared,
-        from: NodeId,
-        about: RequestId,
-        refusal: PeerRefusal,
-        effects: &mut Effects,
-    ) {
-        let Some((id, mut under_way)) = self.take_about(about) else { return };
-        if let PeerRefusal::OtherLayout { known } = refusal {
-            effects.control(ControlEvent::LayoutBehind { peer: from, known });
-        }
-        under_way.answers.note(from, "refused");
-        match &mut under_way.phase {
-            // It said that it has not begun: another owner may.
-            Phase::Forwarding(forwarding) if forwarding.to == from => {
-                forwarding.refused.push(from);
-                self.forward(shared, id, under_way, effects);
-            }
-            Phase::Gathering(gathering) => {
-                gathering.refuse(from);
-                self.ask_more(shared, id, under_way, effects);
-            }
-            Phase::Writing(writing) => {
-                writing.give(from, Given::Failed);
-                self.write_on(shared, id, under_way, effects);
-            }
-            Phase::Forwarding(_) => self.table.put(id, under_way),
-        }
-    }
-
-    fn wrote(
-        &mut self,
-        shared: &mut Shared,
-        from: NodeId,
-        about: RequestId,
-        answer: WriteAnswer,
-        effects: &mut Effects,
-    ) {
-        if self.table.current(about).is_none() {
-            return;
-        }
-        let (id, _) = Table::parse(about);
-        self.on_write(shared, id, effects, |writing, _| writing.take(from, answer));
-    }
-
-    fn on_write(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        effects: &mut Effects,
-        take: impl FnOnce(&mut Writing, &Shared),
-    ) {
-        let Some(mut under_way) = self.table.take(id) else { return };
-        if let Phase::Writing(writing) = &mut under_way.phase {
-            take(writing, shared);
-        }
-        self.write_on(shared, id, under_way, effects);
-    }
-
-    /// Answers once enough hold the write, and goes on until all owners do, or hints are kept for them.
-    fn write_on(
-        &mut self,
-        shared: &mut Shared,
-        id: RequestId,
-        mut under_way: UnderWay,
-        effects: &mut Effects,
-    ) {
-        let Phase::Writing(writing) = &under_way.phase else {
-            return self.table.put(id, under_way);
-        };
-        let is_answered = under_way.origins.is_empty();
-        let is_settled = writing.is_settled();
-        let enough = writing.progress(&shared.view, &under_way.plan) == Progress::Enough;
-        if !is_answered && enough {
-            let outcome = writing.done();
-            self.respond(shared, &mut under_way, outcome, effects);
-        }
-        if !(is_settled && under_way.origins.is_empty())
-            && shared.now.monotonic < under_way.deadline
-        {
-            self.table.put(id, under_way);
-        }
-    }
-
-    fn shown(
-        &mut self,
-        shared: &mut Shared,
-        from: NodeId,
-        about: RequestId,
-        answer: ReadAnswer,
-        found: Found,
-        effects: &mut Effects,
-    ) {
-        let Some((id, mut under_way)) = self.table.take_current(about) else { return };
-        if let Phase::Gathering(gathering) = &mut under_way.phase {
-            gathering.take(from, answer);
-        }
-        match found {
-            Found::Own(own) => self.go_on(shared, id, under_way, *own, effects),
-            Found::Nothing | Found::Damaged | Found::TooMany => {
-                let outcome = Outcome::Unavailable(Unavailable::Damaged);
-                self.respond(shared, &mut under_way, outcome, effects);
-            }
-        }
-    }
-
-    /// Answers all who wait.
-    fn respond(
-        &mut self,
-        shared: &Shared,
-        under_way: &mut UnderWay,
-        outcome: Outcome,
-        effects: &mut Effects,
-    ) {
-        let (key, id) = (&under_way.request.key, under_way.request.id);
-        self.forwarded.remove(&id);
-        if under_way.writes() {
-            match &outcome {
-                Outcome::Done(_) | Outcome::Unknown { .. } => {
-                    let until = shared.now.monotonic + shared.settings.remember_requests;
-                    self.memory.answered(key, id, &outcome, until);
-                }
-                Outcome::Refused(_) | Outcome::Unavailable(_) => self.memory.undone(key, id),
-            }
-        }
-        for origin in std::mem::take(&mut under_way.origins) {
-            origin.answer(shared, id, outcome.clone(), After::Written, effects);
-        }
-    }
-}
-
-impl UnderWay {
-    /// Names the client's request in traces.
-    #[expect(clippy::cast_possible_truncation, reason = "half of a random number is as random")]
-    fn trace(&self) -> u64 {
-        self.request.id.0 as u64
-    }
-
-    /// Nothing was written, as too few showed what they have.
-    fn too_few_answers(&self, shared: &Shared) -> Outcome {
-        let view = &shared.view;
-        let count = match &self.phase {
-            Phase::Gathering(gathering) => {
-                let shown = gathering.shown_by(shared.me);
-                self.plan.read.count(view, &gathering.set, |node| shown.contains(&node))
-            }
-            Phase::Forwarding(_) | Phase::Writing(_) => {
-                self.plan.read.count(view, view.live_sets(self.slice).newest(), |_| false)
-            }
-        };
-        Outcome::Unavailable(Unavailable::Answers(count))
-    }
-}
-
-/// Hands a request to the part of this lane that decides it.
-fn hand_over(by: By, origin: Origin, request: Request, effects: &mut Effects) {
-    let request = Box::new(request);
-    let event = match by {
-        By::Strong => crate::Event::Strong(strong::Event::Begin { origin, request }),
-        By::Laps => crate::Event::Linearizable(linearizable::Event::Begin { origin, request }),
-        By::Quorums => crate::Event::Coordinator(Event::Internal { request }),
-    };
-    effects.lane(After::Written, event);
 }

@@ -1,15 +1,18 @@
-//! Asking other owners what they have of a key, before a reply or a change rests on it.
+//! Owners that are asked what they have of a key, before a reply or a change rests on it.
 
 use std::time::Duration;
 
 use coterie_crdt::{Footprint, Partial, State};
 use coterie_ring::NodeId;
-use coterie_ring::moves::{LiveSets, OwnerSet};
+use coterie_ring::moves::OwnerSet;
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
-use coterie_wire::{Body, RequestId};
+use coterie_wire::{Body, SessionDots};
 use smallvec::SmallVec;
 
-use super::request::{Plan, Table, UnderWay};
+use super::counting::Quota;
+use super::found;
+use super::latency::Latencies;
+use super::request::{About, Plan};
 use crate::digests;
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
@@ -23,18 +26,25 @@ use crate::view::{Liveness, View};
 enum Said {
     /// Nothing yet.
     Nothing,
+    /// Nothing for so long that another was asked in its place.
+    Late,
     /// The same as this node had when it asked.
     Same,
     /// What it has.
     State(Box<Partial>),
+    /// It has something else, and more than a message should carry: the key is synchronised with it.
+    Synchronising,
+    /// What it had is in this node's rows by now.
+    Synchronised,
     /// It does not take part.
     Refused,
 }
 
-/// One owner that was asked.
+/// One node that was asked.
 #[derive(Debug)]
 struct Asked {
     node: NodeId,
+    at: Duration,
     said: Said,
 }
 
@@ -43,6 +53,8 @@ struct Asked {
 pub(super) struct Gathering {
     /// The set that is read.
     pub(super) set: OwnerSet,
+    /// Who has to show.
+    quota: Quota,
     /// Whether this node counts in it.
     counts_itself: bool,
     /// What they are asked for.
@@ -51,8 +63,10 @@ pub(super) struct Gathering {
     digests: Digests,
     /// The purge epoch in which this began.
     pub(super) epoch: u64,
+    /// What the session must see and this node lacks: somebody who has it must show it.
+    lacking: Option<SessionDots>,
     asked: SmallVec<[Asked; 3]>,
-    /// When another owner is asked in place of one that is slow.
+    /// When another owner is asked in place of one that is late.
     next_ask: Duration,
 }
 
@@ -67,87 +81,108 @@ pub(super) enum Gathered {
     TooFew,
 }
 
-/// How long an owner may take before another is asked.
-const SLOW: Duration = Duration::from_millis(200);
-
 impl Gathering {
-    /// Chooses a live set of which enough owners may show `footprint`, and what this node has of it.
+    /// Chooses a live set of which enough owners may show `footprint`; `None` where there is no such set.
     pub(super) fn new(
         view: &View,
         state: &SliceState,
         plan: &Plan,
         footprint: Footprint,
         own: &State,
+        session: &SessionDots,
     ) -> Option<Self> {
-        let sets: &LiveSets = state.replica.sets();
-        let readiness = plan.read.readiness();
+        let lacks = !found::context(own).covers(&session.dots);
+        // What was purged nobody covers; then all there is has been shown once every owner has.
+        let older = lacks && session.epoch < state.epoch;
+        let quota = if older { Quota::all() } else { plan.read };
+        let lacking = (lacks && !older).then(|| session.clone());
+        let readiness = quota.readiness();
         let alone = |set: &OwnerSet| state.replica.may_answer_read(set.version, readiness).is_ok();
-        let alive = |set: &OwnerSet| {
-            let count = plan.read.count(view, set, |node| view.is_live(node));
+        let alive = |set: &&OwnerSet| {
+            let count = quota.count(view, set, |node| view.is_live(node));
             count.have >= count.need
         };
-        let usable = |set: &&OwnerSet| alive(set);
-        let set = sets.all().iter().filter(usable).find(|set| alone(set));
-        let set = set.or_else(|| sets.all().iter().find(usable))?.clone();
+        let sets = state.replica.sets().all();
+        let set = sets.iter().filter(alive).find(|set| alone(set));
+        let set = set.or_else(|| sets.iter().find(alive))?.clone();
         let shown = Partial::extract(own, &footprint);
         let footprint_digest = fetch::is_cells(&footprint).then(|| digests::of_shown(&shown));
         let digests = Digests { key: own.digest(), footprint: footprint_digest };
-        let counts_itself = alone(&set);
-        let epoch = state.epoch;
-        let (asked, next_ask) = (SmallVec::new(), Duration::MAX);
-        Some(Gathering { set, counts_itself, footprint, digests, epoch, asked, next_ask })
+        Some(Gathering {
+            counts_itself: alone(&set),
+            set,
+            quota,
+            footprint,
+            digests,
+            epoch: state.epoch,
+            lacking,
+            asked: SmallVec::new(),
+            next_ask: Duration::MAX,
+        })
     }
 
-    /// Asks as many owners as are missing.
+    /// Asks as many owners as are missing, and others in place of those that are late.
     pub(super) fn ask(
         &mut self,
         shared: &Shared,
-        id: RequestId,
-        under_way: &UnderWay,
+        latencies: &Latencies,
+        about: &About,
         effects: &mut Effects,
     ) {
-        let view = &shared.view;
-        let candidates = self.candidates(view);
-        let counted = |node| self.may_count(shared.me, node);
-        let next = under_way.plan.read.missing(view, &self.set, counted, &candidates);
+        let now = shared.now.monotonic;
+        for asked in &mut self.asked {
+            let is_late = asked.at + latencies.p99(asked.node) <= now;
+            if is_late && matches!(asked.said, Said::Nothing) {
+                asked.said = Said::Late;
+            }
+        }
+        let candidates = self.candidates(&shared.view, latencies);
+        let next = match &self.lacking {
+            // Whoever has what is lacking is to show it.
+            Some(_) => SmallVec::from_slice(&candidates),
+            None => {
+                let counted = |node| self.may_count(shared.me, node);
+                self.quota.missing(&shared.view, &self.set, counted, &candidates)
+            }
+        };
         for node in next {
             let read = Read {
-                key: under_way.request.key.clone(),
+                key: about.request.key.clone(),
                 set: self.set.version,
-                quorum: under_way.plan.read.readiness(),
+                quorum: self.quota.readiness(),
                 footprint: self.footprint.clone(),
                 digests: Some(self.digests),
-                session: under_way.request.session.clone(),
-                hints: under_way.plan.sloppy,
+                session: self.lacking.clone().unwrap_or_default(),
+                hints: false,
             };
-            let id = Table::message_id(id, under_way.round);
-            let mut message = shared.message(id, under_way.slice, Body::Read(Box::new(read)));
-            message.time_left = Some(under_way.deadline.saturating_sub(shared.now.monotonic));
-            message.trace = under_way.trace();
+            let mut message = about.message(shared, Body::Read(Box::new(read)));
+            message.time_left = Some(about.deadline.saturating_sub(now));
             effects.send(node, Class::Requests, message);
-            self.asked.push(Asked { node, said: Said::Nothing });
+            self.asked.push(Asked { node, at: now, said: Said::Nothing });
         }
-        self.next_ask = shared.now.monotonic + SLOW;
+        let waited = self.asked.iter().filter(|asked| matches!(asked.said, Said::Nothing));
+        let late = waited.map(|asked| asked.at + latencies.p99(asked.node)).min();
+        self.next_ask = late.unwrap_or(Duration::MAX);
     }
 
-    /// Owners of the set that may still be asked, best first.
-    fn candidates(&self, view: &View) -> SmallVec<[NodeId; 3]> {
+    /// Owners of the set that may still be asked, best first: the suspected last, the quick before the slow.
+    fn candidates(&self, view: &View, latencies: &Latencies) -> SmallVec<[NodeId; 3]> {
         let asked = |node: NodeId| self.asked.iter().any(|asked| asked.node == node);
-        let others = self.set.members.iter().copied();
+        let may = |node: &NodeId| *node != view.me && !asked(*node) && view.is_live(*node);
         let mut others: SmallVec<[NodeId; 3]> =
-            others.filter(|node| *node != view.me && !asked(*node)).collect();
-        others.retain(|node| view.is_live(*node));
-        others.sort_by_key(|node| view.liveness(*node) == Liveness::Suspect);
+            self.set.members.iter().copied().filter(may).collect();
+        let suspected = |node| view.liveness(node) == Liveness::Suspect;
+        others.sort_by_key(|node| (suspected(*node), latencies.mean(*node)));
         others
     }
 
-    /// Whether a node has shown what it has, or may do so in time.
+    /// Whether a node is expected to show what it has.
     fn may_count(&self, me: NodeId, node: NodeId) -> bool {
         if node == me {
             return self.counts_itself;
         }
         let asked = self.asked.iter().find(|asked| asked.node == node);
-        asked.is_some_and(|asked| !matches!(asked.said, Said::Refused))
+        asked.is_some_and(|asked| !matches!(asked.said, Said::Refused | Said::Late))
     }
 
     fn has_shown(&self, me: NodeId, node: NodeId) -> bool {
@@ -155,22 +190,29 @@ impl Gathering {
             return self.counts_itself;
         }
         let asked = self.asked.iter().find(|asked| asked.node == node);
-        asked.is_some_and(|asked| matches!(asked.said, Said::Same | Said::State(_)))
+        asked.is_some_and(|asked| {
+            matches!(asked.said, Said::Same | Said::State(_) | Said::Synchronised)
+        })
     }
 
-    /// An owner answered.
-    pub(super) fn take(&mut self, from: NodeId, answer: ReadAnswer) {
-        let said = match answer {
-            ReadAnswer::Same => Said::Same,
-            ReadAnswer::State(partial) if self.fits(&partial) => Said::State(partial),
-            ReadAnswer::State(_)
-            | ReadAnswer::Large { .. }
-            | ReadAnswer::Counting
-            | ReadAnswer::Lacks
-            | ReadAnswer::NotReady { .. }
-            | ReadAnswer::Damaged => Said::Refused,
+    /// An owner answered; gives the word for it. `large` where this node has too much of the key to join what it is
+    /// shown: it is synchronised.
+    pub(super) fn take(&mut self, from: NodeId, answer: ReadAnswer, large: bool) -> &'static str {
+        let (said, word) = match answer {
+            ReadAnswer::Same => (Said::Same, "same"),
+            ReadAnswer::State(_) if large => (Said::Synchronising, "different"),
+            ReadAnswer::State(partial) if self.fits(&partial) => {
+                (Said::State(partial), "different")
+            }
+            ReadAnswer::State(_) => (Said::Refused, "does not fit"),
+            ReadAnswer::Large { .. } => (Said::Synchronising, "different, large"),
+            ReadAnswer::Counting => (Said::Refused, "counting"),
+            ReadAnswer::Lacks => (Said::Refused, "lacks what the session has seen"),
+            ReadAnswer::NotReady { .. } => (Said::Refused, "not ready"),
+            ReadAnswer::Damaged => (Said::Refused, "damaged"),
         };
         self.say(from, said);
+        word
     }
 
     /// An owner will not answer.
@@ -178,28 +220,66 @@ impl Gathering {
         self.say(from, Said::Refused);
     }
 
+    /// The key was synchronised with an owner, or could not be.
+    pub(super) fn synchronised(&mut self, with: NodeId, is_done: bool) {
+        let said = if is_done { Said::Synchronised } else { Said::Refused };
+        let asked = self.asked.iter_mut().find(|asked| asked.node == with);
+        if let Some(asked) = asked.filter(|asked| matches!(asked.said, Said::Synchronising)) {
+            asked.said = said;
+        }
+    }
+
+    /// Whether the key is to be synchronised with an owner.
+    pub(super) fn is_synchronising(&self, with: NodeId) -> bool {
+        let mut asked = self.asked.iter().filter(|asked| asked.node == with);
+        asked.any(|asked| matches!(asked.said, Said::Synchronising))
+    }
+
+    /// When an owner was asked that has not answered yet.
+    pub(super) fn asked_at(&self, node: NodeId) -> Option<Duration> {
+        let open = |asked: &&Asked| matches!(asked.said, Said::Nothing | Said::Late);
+        let asked = self.asked.iter().filter(open).find(|asked| asked.node == node);
+        asked.map(|asked| asked.at)
+    }
+
     fn say(&mut self, from: NodeId, said: Said) {
         let asked = self.asked.iter_mut().find(|asked| asked.node == from);
-        if let Some(asked) = asked.filter(|asked| matches!(asked.said, Said::Nothing)) {
+        let open = |asked: &&mut Asked| matches!(asked.said, Said::Nothing | Said::Late);
+        if let Some(asked) = asked.filter(open) {
             asked.said = said;
         }
     }
 
     /// Whether a peer's state is of what was asked for.
     fn fits(&self, partial: &Partial) -> bool {
-        Partial::extract(&State::new(), &show::shown(&self.footprint)).join(partial).is_ok()
+        let asked = show::shown(&self.footprint);
+        Partial::extract(&State::new(), &asked).join(partial).is_ok()
     }
 
     /// What the answers amount to.
-    pub(super) fn progress(&self, view: &View, plan: &Plan) -> Gathered {
-        let shown = plan.read.count(view, &self.set, |node| self.has_shown(view.me, node));
-        if shown.have >= shown.need {
+    pub(super) fn progress(&self, view: &View, latencies: &Latencies) -> Gathered {
+        let has_shown = |node| self.has_shown(view.me, node);
+        let shown = self.quota.count(view, &self.set, has_shown);
+        let others = self.set.members.iter().filter(|node| **node != view.me);
+        let seen = self.lacking.is_none() || others.copied().any(has_shown);
+        if shown.have >= shown.need && seen {
             return Gathered::Enough;
         }
-        let candidates = self.candidates(view);
-        let may = |node| self.may_count(view.me, node) || candidates.contains(&node);
-        let hoped = plan.read.count(view, &self.set, may);
-        if hoped.have >= hoped.need { Gathered::Open } else { Gathered::TooFew }
+        let candidates = self.candidates(view, latencies);
+        let late = |node| {
+            self.asked.iter().any(|asked| asked.node == node && matches!(asked.said, Said::Late))
+        };
+        let may = |node| self.may_count(view.me, node) || late(node) || candidates.contains(&node);
+        let hoped = self.quota.count(view, &self.set, may);
+        let others = self.set.members.iter().filter(|node| **node != view.me);
+        let hoped_to_see = self.lacking.is_none() || others.copied().any(may);
+        let open = hoped.have >= hoped.need && hoped_to_see;
+        if open { Gathered::Open } else { Gathered::TooFew }
+    }
+
+    /// Whether what the session must see is what is missing.
+    pub(super) fn lacks(&self) -> bool {
+        self.lacking.is_some()
     }
 
     /// What this node and those that answered differently have, joined; `None` where all have the same.
@@ -225,7 +305,11 @@ impl Gathering {
         let lacks = |asked: &&Asked| match &asked.said {
             Said::State(shown) => **shown != *joined,
             Said::Same => true,
-            Said::Nothing | Said::Refused => false,
+            Said::Nothing
+            | Said::Late
+            | Said::Synchronising
+            | Said::Synchronised
+            | Said::Refused => false,
         };
         self.asked.iter().filter(lacks).map(|asked| asked.node).collect()
     }

@@ -5,7 +5,7 @@ use coterie_wire::Body;
 use coterie_wire::peer::write::{Change, Durability, Write};
 
 use super::read::Gathering;
-use super::request::UnderWay;
+use super::request::About;
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
 use crate::replica::{self, Stored};
@@ -14,19 +14,19 @@ use crate::replica::{self, Stored};
 /// them: what is lost on the way is found again by the next read, or by sync.
 pub(super) fn repair(
     shared: &mut Shared,
-    under_way: &UnderWay,
+    about: &About,
     gathering: &Gathering,
     joined: &Partial,
     own: &mut Stored,
     effects: &mut Effects,
 ) {
-    let request = &under_way.request;
+    let request = &about.request;
     // Derived needs are shown as whole keys.
     let change = match gathering.footprint.derived.is_empty() {
         true => Change::Partial(joined.clone()),
         false => Change::Whole(joined.clone()),
     };
-    replica::apply(shared, under_way.slice, &request.key, own, &change, effects);
+    replica::apply(shared, about.slice, &request.key, own, &change, effects);
     for stale in gathering.stale(joined) {
         let write = Write {
             key: request.key.clone(),
@@ -34,10 +34,10 @@ pub(super) fn repair(
             durability: Durability::AsSet,
             hint_for: None,
         };
-        let about = shared.draw_request();
-        let mut message = shared.message(about, under_way.slice, Body::Write(Box::new(write)));
+        let id = shared.draw_request();
+        let mut message = shared.message(id, about.slice, Body::Write(Box::new(write)));
         message.epoch = gathering.epoch;
-        message.trace = under_way.trace();
+        message.trace = about.trace();
         effects.send(stale, Class::Bulk, message);
     }
 }

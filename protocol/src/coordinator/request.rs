@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coterie_ring::{BucketKind, BucketPolicy, Level};
-use coterie_wire::{LevelRefused, Refused, Request, RequestId, Slice};
+use coterie_wire::{Body, LevelRefused, Message, Refused, Request, RequestId, Slice, Unavailable};
 use smallvec::SmallVec;
 
 use super::counting::Quota;
@@ -12,6 +12,7 @@ use super::explain::Answers;
 use super::forward::Forwarding;
 use super::read::Gathering;
 use super::write::Writing;
+use crate::lane::Shared;
 use crate::origin::Origin;
 
 /// The bits of a message's request id that name the round: answers to another round do not count.
@@ -73,6 +74,54 @@ impl Plan {
     }
 }
 
+/// What is asked, and all that does not depend on how far it has come.
+#[derive(Debug)]
+pub(super) struct About {
+    /// Names it on this node.
+    pub(super) id: RequestId,
+    /// What was asked.
+    pub(super) request: Request,
+    /// The slice of its key.
+    pub(super) slice: Slice,
+    /// What it is to be worth.
+    pub(super) plan: Plan,
+    /// When it has to be answered, as time since the node's start.
+    pub(super) deadline: Duration,
+    /// Counts what was asked of others anew.
+    pub(super) round: u16,
+    /// Who answered what, where the response is to say so.
+    pub(super) answers: Answers,
+}
+
+impl About {
+    /// The id of messages about it.
+    pub(super) fn message_id(&self) -> RequestId {
+        RequestId(self.id.0 | u128::from(self.round))
+    }
+
+    /// Answers to what was asked so far do not count any more.
+    pub(super) fn next_round(&mut self) {
+        self.round = self.round.wrapping_add(1);
+    }
+
+    /// Names the client's request in traces.
+    #[expect(clippy::cast_possible_truncation, reason = "half of a random number is as random")]
+    pub(super) fn trace(&self) -> u64 {
+        self.request.id.0 as u64
+    }
+
+    /// A message about it.
+    pub(super) fn message(&self, shared: &Shared, body: Body) -> Message {
+        let trace = self.trace();
+        Message { trace, ..shared.message(self.message_id(), self.slice, body) }
+    }
+
+    /// Whether any operation can change the key.
+    pub(super) fn writes(&self) -> bool {
+        self.request.operations.iter().any(|operation| operation.writes())
+    }
+}
+
 /// How far a request has come.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -80,45 +129,42 @@ pub(super) enum Phase {
     Forwarding(Forwarding),
     /// Owners are asked to show what they have.
     Gathering(Box<Gathering>),
+    /// What it needs is not to be had just now: it is begun again.
+    Waiting(Waiting),
     /// It is committed here; owners are asked to store it.
     Writing(Box<Writing>),
+}
+
+/// A request that is begun again after a while, until its deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// When.
+    pub(super) until: Duration,
+    /// What it ends with where its time is over first: nothing was stored.
+    pub(super) why: Unavailable,
 }
 
 /// One request under way.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    /// What was asked.
-    pub(super) request: Request,
-    /// The slice of its key.
-    pub(super) slice: Slice,
-    /// What it is to be worth.
-    pub(super) plan: Plan,
+    /// What it is.
+    pub(super) about: About,
     /// Who waits; nobody once it was answered.
     pub(super) origins: SmallVec<[Origin; 1]>,
-    /// When it has to be answered, as time since the node's start.
-    pub(super) deadline: Duration,
-    /// Counts what was asked of others anew.
-    pub(super) round: u16,
-    /// Who answered what, where the response is to say so.
-    pub(super) answers: Answers,
     /// How far it has come.
     pub(super) phase: Phase,
 }
 
 impl UnderWay {
-    /// Whether any operation can change the key.
-    pub(super) fn writes(&self) -> bool {
-        self.request.operations.iter().any(|operation| operation.writes())
-    }
-
     /// When it has to be looked at again, whatever arrives.
     fn next_deadline(&self) -> Duration {
         let phase = match &self.phase {
-            Phase::Forwarding(_) => self.deadline,
+            Phase::Forwarding(_) => self.about.deadline,
             Phase::Gathering(gathering) => gathering.next_deadline(),
+            Phase::Waiting(waiting) => waiting.until,
             Phase::Writing(writing) => writing.next_deadline(),
         };
-        if self.origins.is_empty() { phase } else { phase.min(self.deadline) }
+        if self.origins.is_empty() { phase } else { phase.min(self.about.deadline) }
     }
 }
 
@@ -135,11 +181,6 @@ impl Table {
         (RequestId(message.0 & !ROUND), (message.0 & ROUND) as u16)
     }
 
-    /// The id of messages about a request in one round.
-    pub(super) fn message_id(request: RequestId, round: u16) -> RequestId {
-        RequestId(request.0 | u128::from(round))
-    }
-
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.requests.len()
@@ -148,7 +189,7 @@ impl Table {
     /// One of them, if a message of this id is about its present round.
     pub(super) fn current(&self, message: RequestId) -> Option<&UnderWay> {
         let (id, round) = Table::parse(message);
-        self.get(id).filter(|under_way| under_way.round == round)
+        self.get(id).filter(|under_way| under_way.about.round == round)
     }
 
     /// One of them.
@@ -164,17 +205,25 @@ impl Table {
     }
 
     /// Takes one out, if a message of this id is about its present round.
-    pub(super) fn take_current(&mut self, message: RequestId) -> Option<(RequestId, UnderWay)> {
+    pub(super) fn take_current(&mut self, message: RequestId) -> Option<UnderWay> {
         self.current(message)?;
-        let (id, _) = Table::parse(message);
-        self.take(id).map(|under_way| (id, under_way))
+        self.take(Table::parse(message).0)
     }
 
     /// Puts one in.
-    pub(super) fn put(&mut self, id: RequestId, under_way: UnderWay) {
+    pub(super) fn put(&mut self, under_way: UnderWay) {
+        let id = under_way.about.id;
         let deadline = under_way.next_deadline();
         self.deadlines.insert((deadline, id));
         self.requests.insert(id, (under_way, deadline));
+    }
+
+    /// Puts one in that an event is under way for: until that has come, only its deadline matters.
+    pub(super) fn put_asleep(&mut self, mut under_way: UnderWay) {
+        if let Phase::Waiting(waiting) = &mut under_way.phase {
+            waiting.until = Duration::MAX;
+        }
+        self.put(under_way);
     }
 
     /// When the first has to be looked at.
@@ -185,5 +234,10 @@ impl Table {
     /// Those that have to be looked at by `now`.
     pub(super) fn due(&self, now: Duration) -> Vec<RequestId> {
         self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+    }
+
+    /// All of them.
+    pub(super) fn ids(&self) -> Vec<RequestId> {
+        self.requests.keys().copied().collect()
     }
 }

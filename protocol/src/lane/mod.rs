@@ -185,6 +185,12 @@ impl Lane {
                 Event::Synced(Told::Key { with, asker: Asker::Linearizable(request), .. }),
                 Found::Nothing,
             ) => self.linearizable.key_synchronised(request, with, effects),
+            (
+                Event::Synced(Told::Key {
+                    with, asker: Asker::Coordinator(request), outcome, ..
+                }),
+                Found::Nothing,
+            ) => self.coordinator.key_synchronised(request, with, outcome.is_ok(), effects),
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
                 self.sync.unreachable(shared, to, request, effects);

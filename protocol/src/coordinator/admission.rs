@@ -1,0 +1,153 @@
+//! Which requests are let in, and whose they are.
+
+use coterie_wire::peer::PeerRefusal;
+use coterie_wire::{Body, Outcome, Refused, Request, Slice, Unavailable};
+use smallvec::SmallVec;
+
+use super::explain::Answers;
+use super::forward::Forwarding;
+use super::memory::Seen;
+use super::request::{About, By, Phase, Plan, Table, UnderWay};
+use super::{Coordinator, Event, Found};
+use crate::effects::{After, Class, Effects};
+use crate::lane::Shared;
+use crate::mutants::{Mutant, mutant};
+use crate::origin::Origin;
+use crate::{linearizable, strong};
+
+/// Where a request goes.
+pub(super) enum Route {
+    /// This node coordinates it.
+    Here(Slice, Plan),
+    /// Another node does.
+    Away(Slice, Plan),
+    /// It is answered at once.
+    Refused(Refused),
+}
+
+/// Where a request goes, as far as its bucket and this node's slices say.
+pub(super) fn route(shared: &Shared, request: &Request) -> Route {
+    let Some(policy) = shared.view.policy(request.key.bucket()) else {
+        return Route::Refused(Refused::NoSuchBucket);
+    };
+    if request.operations.is_empty() {
+        return Route::Refused(Refused::Empty);
+    }
+    if let Err(error) = shared.settings.limits.key(request.key.name()) {
+        return Route::Refused(Refused::Key(error));
+    }
+    let plan = match Plan::of(policy, request) {
+        Ok(plan) => plan,
+        Err(refused) => return Route::Refused(refused),
+    };
+    let partition = shared.view.partition(&request.key);
+    let slice = Slice { partition, replicas: policy.replicas };
+    let may = may_coordinate(shared, slice, &plan);
+    if may { Route::Here(slice, plan) } else { Route::Away(slice, plan) }
+}
+
+/// Whether this node has received enough of a slice, and lost nothing of it (invariants 2, 17).
+fn may_coordinate(shared: &Shared, slice: Slice, plan: &Plan) -> bool {
+    shared.slices.get(&slice).is_some_and(|state| {
+        let readiness = plan.read.readiness();
+        crate::replica::admit::counts(shared, state) && state.replica.may_coordinate(readiness)
+    })
+}
+
+impl Coordinator {
+    /// Takes a request in.
+    pub(super) fn begin(
+        &mut self,
+        shared: &mut Shared,
+        origin: Origin,
+        request: Request,
+        found: Found,
+        effects: &mut Effects,
+    ) {
+        let end = |shared: &Shared, outcome, effects: &mut Effects| {
+            origin.answer(shared, request.id, outcome, After::Written, effects);
+        };
+        let (here, slice, plan) = match route(shared, &request) {
+            Route::Refused(refused) => return end(shared, Outcome::Refused(refused), effects),
+            Route::Here(slice, plan) => (true, slice, plan),
+            Route::Away(slice, plan) => (false, slice, plan),
+        };
+        if request.time_left.is_zero() && !mutant(Mutant::ExpiredExecuted) {
+            return end(shared, Outcome::Refused(Refused::Expired), effects);
+        }
+        if here && plan.by != By::Quorums {
+            return hand_over(plan.by, origin, request, effects);
+        }
+        if let (Origin::Peer { node, slice }, false) = (origin, here) {
+            // What was forwarded is never forwarded again.
+            let refusal = match shared.slices.contains_key(&slice) {
+                true => PeerRefusal::NotReceived,
+                false => PeerRefusal::NotOwner,
+            };
+            let message = shared.message(request.id, slice, Body::Refused(refusal));
+            return effects.send(node, Class::Requests, message);
+        }
+        if let Some(seen) = self.seen(&request) {
+            return match seen {
+                Seen::Answered(outcome) => end(shared, *outcome, effects),
+                Seen::UnderWay(id) => match self.table.take(id) {
+                    Some(mut under_way) => {
+                        under_way.origins.push(origin);
+                        self.table.put(under_way);
+                    }
+                    // Its client has been told, so it would be remembered: it is another request of the same id.
+                    None => end(shared, Outcome::Refused(Refused::Busy), effects),
+                },
+            };
+        }
+        if self.table.len() >= shared.settings.requests_max {
+            return end(shared, Outcome::Refused(Refused::Busy), effects);
+        }
+        let (id, _) = Table::parse(shared.draw_request());
+        let about = About {
+            id,
+            slice,
+            plan,
+            deadline: shared.now.monotonic + request.time_left,
+            round: 0,
+            answers: Answers::new(request.explain),
+            request,
+        };
+        if about.writes() {
+            self.memory.begin(&about.request.key, about.request.id, id);
+        }
+        let phase = Phase::Forwarding(Forwarding::default());
+        let mut under_way = UnderWay { about, origins: SmallVec::from_iter([origin]), phase };
+        let outcome = match (here, found) {
+            (false, _) => {
+                return self.forward(shared, under_way, Forwarding::default(), effects);
+            }
+            (true, Found::Own(own)) => return self.coordinate(shared, under_way, *own, effects),
+            (true, Found::Damaged) => Outcome::Unavailable(Unavailable::Damaged),
+            (true, Found::TooMany | Found::Nothing) => {
+                Outcome::Refused(Refused::TooLarge { bytes_max: 0 })
+            }
+        };
+        self.respond(shared, &mut under_way, outcome, effects);
+    }
+
+    /// What is known of a request of this id on this key.
+    fn seen(&self, request: &Request) -> Option<Seen> {
+        if let Some(seen) = self.memory.get(&request.key, request.id) {
+            return Some(seen.clone());
+        }
+        let id = *self.forwarded.get(&request.id)?;
+        Some(Seen::UnderWay(id))
+    }
+}
+
+/// Hands a request to the part of this lane that decides it.
+fn hand_over(by: By, origin: Origin, request: Request, effects: &mut Effects) {
+    let request = Box::new(request);
+    let event = match by {
+        By::Strong => crate::Event::Strong(strong::Event::Begin { origin, request }),
+        By::Laps => crate::Event::Linearizable(linearizable::Event::Begin { origin, request }),
+        By::Quorums => crate::Event::Coordinator(Event::Internal { request }),
+    };
+    effects.lane(After::Written, event);
+}
