@@ -8,6 +8,8 @@ use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::effects::ClientId;
 use crate::linearizable;
+use crate::moving;
+use crate::repair::amnesia;
 use crate::repair::hints;
 use crate::repair::sync;
 use crate::strong;
@@ -56,6 +58,10 @@ pub enum Event {
     Replica(replica::Event),
     /// Hints go on.
     Hints(hints::Event),
+    /// Moves of ownership go on.
+    Moving(moving::Event),
+    /// Receptions after a loss go on.
+    Amnesia(amnesia::Event),
 }
 
 /// What lanes tell control.

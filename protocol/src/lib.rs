@@ -14,6 +14,7 @@ mod effects;
 mod event;
 mod lane;
 pub mod linearizable;
+pub mod moving;
 pub mod mutants;
 pub mod origin;
 pub mod repair;

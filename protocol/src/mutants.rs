@@ -21,11 +21,33 @@ pub enum Mutant {
     FallbackActorKept,
     /// Invariant 19: a hint that is too old for its owner is sent on as if it were of today.
     StaleHintRenamed,
+    /// Invariant 1: actors of an earlier life of the storage are gone on with.
+    ActorsSurviveLoss,
+    /// Invariant 2: an owner that has lost what it acknowledged goes on as if it had not.
+    AmnesiacCounts,
+    /// Invariant 1: a slice that is owned again goes on under its former actor.
+    DotReuseAfterReacquisition,
+    /// Invariant 17: a push begins before the fence is on disk.
+    PushBeforeFence,
+    /// Invariant 17: a push counts for a copy that took the place of the one it was made to.
+    PushToFormerCopy,
+    /// Invariant 19: remains are dropped once they were reported, whoever may still have older state.
+    PurgeByClock,
+    /// Invariant 19: a purge goes on though not all owners have reported the same.
+    PurgeBeforeAllReports,
+    /// Invariant 19: a member confirms a purge epoch with older hints in its store.
+    PurgeWithHints,
+    /// Invariant 19: remains are dropped though the key was written again.
+    DropWithoutCompare,
+    /// Invariant 19: a purge epoch is adopted in memory only.
+    EpochNotDurable,
+    /// Invariant 1: a purge epoch begins under the former actor.
+    DotReuseAfterPurge,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 19] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
         Mutant::ExpiredExecuted,
@@ -34,6 +56,17 @@ impl Mutant {
         Mutant::HintDeletedUnacknowledged,
         Mutant::FallbackActorKept,
         Mutant::StaleHintRenamed,
+        Mutant::ActorsSurviveLoss,
+        Mutant::AmnesiacCounts,
+        Mutant::DotReuseAfterReacquisition,
+        Mutant::PushBeforeFence,
+        Mutant::PushToFormerCopy,
+        Mutant::PurgeByClock,
+        Mutant::PurgeBeforeAllReports,
+        Mutant::PurgeWithHints,
+        Mutant::DropWithoutCompare,
+        Mutant::EpochNotDurable,
+        Mutant::DotReuseAfterPurge,
     ];
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use coterie_crdt::Actors;
+use coterie_crdt::{Actor, Actors};
 use coterie_ring::NodeId;
 use coterie_ring::moves::Replica;
-use coterie_wire::Slice;
+use coterie_wire::{Incarnation, Slice};
 
 use crate::digests::Tree;
 
@@ -21,23 +21,50 @@ pub enum Reception {
         /// Owners with which it has been synchronised since.
         synchronised: Vec<NodeId>,
     },
-    /// Its copy is of an older purge epoch: it is dropped and received afresh (invariant 19).
-    Afresh,
+    /// Its rows are being deleted, by a job of chunks. Then it is received afresh, or forgotten.
+    Dropping,
+    /// Its copy was dropped, for it was of an older purge epoch (invariant 19) or had come to the end of its
+    /// hold: it begins empty, and goes on as one that has lost all.
+    Afresh {
+        /// Owners with which it has been synchronised since.
+        synchronised: Vec<NodeId>,
+    },
 }
 
-/// A slice of which this node is an owner in a live set.
+impl Reception {
+    /// The owners with which a slice that counts nowhere has been synchronised.
+    #[must_use]
+    pub fn synchronised(&self) -> Option<&[NodeId]> {
+        match self {
+            Reception::Amnesiac { synchronised } | Reception::Afresh { synchronised } => {
+                Some(synchronised)
+            }
+            Reception::Whole | Reception::Dropping => None,
+        }
+    }
+}
+
+/// A slice of which this node is an owner in a live set, or was until a moment ago: copies outlive that
+/// (`coterie_ring::moves::HOLD`).
 #[derive(Clone, Debug)]
 pub struct SliceState {
     /// Which.
     pub slice: Slice,
     /// The actors to mint under. Durable.
     pub actors: Actors,
-    /// The purge epoch. Durable.
+    /// The life of the storage that the actors were drawn in: in another one they are spent. Durable.
+    pub actors_of: Incarnation,
+    /// The purge epoch: borne by all state that is read here. Durable.
     pub epoch: u64,
+    /// State that bears an older epoch than this is refused as stale: the epoch itself once every member has
+    /// confirmed it, and the one before until then. Durable.
+    pub epoch_min: u64,
     /// How far the slice is moved. Durable.
     pub replica: Replica,
     /// How much of it is here. Durable.
     pub reception: Reception,
+    /// The life of the storage that the reception is about. Durable.
+    pub reception_of: Incarnation,
     /// Sums of the digests of its keys.
     pub tree: Tree,
     /// When it was last found equal with each co-owner, in time since the node's start.
@@ -47,9 +74,50 @@ pub struct SliceState {
 }
 
 impl SliceState {
+    /// A slice that this node begins to own, with nothing in it.
+    #[must_use]
+    pub fn begin(slice: Slice, actor: Actor, of: Incarnation, replica: Replica) -> Self {
+        SliceState {
+            slice,
+            actors: Actors::new(actor),
+            actors_of: of,
+            epoch: 0,
+            epoch_min: 0,
+            replica,
+            reception: Reception::Whole,
+            reception_of: of,
+            tree: Tree::default(),
+            verified: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+        }
+    }
+
     /// Whether this node may coordinate for the slice and be counted, moves aside.
     #[must_use]
     pub fn is_received(&self) -> bool {
         self.reception == Reception::Whole
+    }
+
+    /// Whether state that bears `epoch` may be joined: what is older may hold what was purged here (invariant 19).
+    #[must_use]
+    pub fn admits_epoch(&self, epoch: u64) -> bool {
+        epoch >= self.epoch_min
+    }
+
+    /// Draws a new actor and spends all earlier ones: dots minted before may have been lost, or what they were
+    /// minted on was dropped (invariant 1).
+    pub fn spend_actors(&mut self, actor: Actor, of: Incarnation) {
+        (self.actors, self.actors_of) = (Actors::new(actor), of);
+    }
+
+    /// Names this copy: another name whenever what was received may be lost, or was dropped.
+    #[must_use]
+    pub fn life(&self) -> Actor {
+        self.actors.current()
+    }
+
+    /// The other owners in live sets that are in the cluster.
+    pub fn others(&self, me: NodeId) -> impl Iterator<Item = NodeId> + use<> {
+        self.replica.sets().owners().into_iter().filter(move |owner| *owner != me)
     }
 }

@@ -7,14 +7,17 @@ use bytes::{Bytes, BytesMut};
 use coterie_crdt::operation::{Operation, Reply, SetKind, SetOperation, SetVerb, StringOperation};
 use coterie_crdt::{Actor, Cell, Context, Delta, Dot, Footprint, Partial, State};
 use coterie_ring::decision::Tip;
-use coterie_ring::moves::{Quorum, SetVersion};
+use coterie_ring::moves::{Quorum, SetVersion, Status};
 use coterie_ring::register::{Accepted, Ballot, Reply as RegisterAnswer, Request as RegisterAsk};
 use coterie_ring::{Intent, LayoutHash, Level, NodeId, Partition};
 use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, Frame, FrameError, HEADER_BYTES};
 use coterie_wire::frame::{decode, encode, take};
+use coterie_wire::peer::amnesia::Reception;
 use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Remember};
 use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
+use coterie_wire::peer::moving::Move;
+use coterie_wire::peer::purge::{Purge, Remains};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
 use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Root, Roots, Step, Sync};
@@ -125,6 +128,7 @@ fn bodies() -> Vec<Body> {
         Body::Hint(HintMessage::Dirty { owner: NodeId(7) }),
     ];
     bodies.extend(syncs());
+    bodies.extend(slices());
     bodies.extend(writes);
     let forwarded = |outcome| Body::Forwarded(Box::new(Response { outcome }));
     bodies.extend(outcomes.map(forwarded));
@@ -151,6 +155,20 @@ fn syncs() -> impl Iterator<Item = Body> {
         Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
     ];
     syncs.into_iter().map(Body::Sync)
+}
+
+fn slices() -> [Body; 6] {
+    let version = SetVersion { epoch: 1, number: 9 };
+    let status = Status { version, complete: true, retired: false };
+    let remains = vec![Remains { key: key(), digest: u128::MAX }];
+    [
+        Body::Move(Move::Status(status)),
+        Body::Move(Move::Offer),
+        Body::Move(Move::Pushed { fenced: version, life: Actor(7) }),
+        Body::Reception(Reception::Source { fenced: Some(version) }),
+        Body::Purge(Box::new(Purge::Propose(remains))),
+        Body::Purge(Box::new(Purge::Reported(vec![true, false]))),
+    ]
 }
 
 fn address() -> coterie_crdt::Address {

@@ -117,6 +117,9 @@ impl Coordinator {
             | Body::Vote(_)
             | Body::Sync(_)
             | Body::Hint(_)
+            | Body::Move(_)
+            | Body::Reception(_)
+            | Body::Purge(_)
             | Body::Write(_)
             | Body::Wrote(_)
             | Body::Read(_)
@@ -196,6 +199,9 @@ impl Coordinator {
             | Body::Vote(_)
             | Body::Sync(_)
             | Body::Hint(_)
+            | Body::Move(_)
+            | Body::Reception(_)
+            | Body::Purge(_)
             | Body::Control(_) => {}
         }
     }

@@ -5,7 +5,7 @@
 
 mod open;
 mod shared;
-mod slices;
+pub(crate) mod slices;
 
 use std::time::Duration;
 
@@ -16,12 +16,14 @@ use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
 use crate::linearizable::Linearizable;
+use crate::moving::Moving;
+use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{self, Hints};
 use crate::repair::sync::{self, Asker, Synchroniser, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
 use crate::strong::Strong;
-use crate::{coordinator, linearizable, replica, strong};
+use crate::{coordinator, linearizable, moving, replica, strong};
 
 pub use open::{OpenError, Start};
 pub use shared::{Counters, Settings, Shared};
@@ -43,6 +45,8 @@ pub enum Found {
     Sync(sync::Found),
     /// Those of hints.
     Hints(hints::Found),
+    /// Those of moves.
+    Moving(moving::Found),
 }
 
 /// One lane of a node.
@@ -55,6 +59,8 @@ pub struct Lane {
     linearizable: Linearizable,
     sync: Synchroniser,
     hints: Hints,
+    moving: Moving,
+    amnesia: Amnesia,
 }
 
 impl Lane {
@@ -103,7 +109,12 @@ impl Lane {
                 Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
-                Body::Sync(_) | Body::Hint(_) | Body::Control(_) => Ok(Found::Nothing),
+                Body::Sync(_)
+                | Body::Hint(_)
+                | Body::Move(_)
+                | Body::Reception(_)
+                | Body::Purge(_)
+                | Body::Control(_) => Ok(Found::Nothing),
             },
             Event::Request { request, .. } => {
                 self.coordinator.read_request(&self.shared, request, rows).map(Found::Coordinator)
@@ -124,9 +135,12 @@ impl Lane {
                 self.linearizable.read_event(&self.shared, event, rows).map(Found::Linearizable)
             }
             Event::Sync(event) => self.sync.read_event(&self.shared, event, rows).map(Found::Sync),
-            Event::Unreachable { .. } | Event::View(_) | Event::Tick | Event::Synced(_) => {
-                Ok(Found::Nothing)
-            }
+            Event::Moving(event) => self.moving.read_event(event, rows).map(Found::Moving),
+            Event::Unreachable { .. }
+            | Event::View(_)
+            | Event::Tick
+            | Event::Synced(_)
+            | Event::Amnesia(_) => Ok(Found::Nothing),
         }
     }
 
@@ -197,7 +211,9 @@ impl Lane {
                 self.hints.unreachable(shared, to, request, effects);
             }
             (Event::View(view), Found::Nothing) => {
-                shared.adopt(view, effects);
+                shared.view = view;
+                self.moving.view_changed(shared, effects);
+                self.amnesia.view_changed(shared, effects);
                 self.coordinator.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
@@ -208,6 +224,8 @@ impl Lane {
                 self.hints.tick(shared, effects);
                 self.linearizable.tick(shared, effects);
                 self.sync.tick(shared, effects);
+                self.moving.tick(shared, effects);
+                self.amnesia.tick(shared, effects);
             }
             (Event::Message { from, message }, Found::Nothing)
                 if matches!(message.body, Body::Sync(_)) =>
@@ -217,8 +235,22 @@ impl Lane {
             (Event::Sync(event), Found::Sync(found)) => {
                 self.sync.event(shared, event, found, effects);
             }
+            (Event::Moving(event), Found::Moving(found)) => {
+                self.moving.event(shared, event, found, effects);
+            }
+            (Event::Synced(told), Found::Nothing) => {
+                self.moving.told(shared, &told, effects);
+                self.amnesia.told(shared, &told, effects);
+            }
+            (Event::Amnesia(event), Found::Nothing) => self.amnesia.event(shared, event, effects),
             // Control's messages are not for lanes: whoever routes them here has no harm done.
-            (Event::Message { .. } | Event::Synced(_), Found::Nothing) => {}
+            (Event::Message { from, message }, Found::Nothing) => {
+                if let Body::Move(said) = message.body {
+                    self.moving.message(shared, from, &message, said, effects);
+                } else if let Body::Reception(said) = message.body {
+                    self.amnesia.message(shared, from, &message, said, effects);
+                }
+            }
             (event, found) => panic!("{found:?} was not read for {event:?}"),
         }
         self.number(before, first, effects);
@@ -273,6 +305,8 @@ impl Lane {
             self.linearizable.next_deadline(),
             self.sync.next_deadline(),
             self.hints.next_deadline(),
+            self.moving.next_deadline(),
+            self.amnesia.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

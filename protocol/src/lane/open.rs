@@ -1,6 +1,6 @@
 //! How a lane starts from what its storage holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coterie_crdt::Clock;
@@ -12,11 +12,12 @@ use thiserror::Error;
 use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::linearizable::Linearizable;
+use crate::moving::Moving;
+use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{HintStore, Hints};
 use crate::repair::sync::Synchroniser;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
-use crate::slice::SliceState;
 use crate::strong::Strong;
 use crate::view::View;
 
@@ -80,19 +81,16 @@ impl Lane {
             view: start.view,
             slices: BTreeMap::new(),
             hints: HintStore::new(0),
+            epochs: BTreeMap::new(),
+            unreceived: BTreeSet::new(),
             clock: Clock::new(),
             committed,
             counters: Counters::default(),
             random: Xoshiro256PlusPlus::seed_from_u64(start.seed),
         };
         shared.hints = HintStore::open(rows, &shared, start.actors_spent)?;
-        for slice in SliceState::stored(rows, &shared)? {
-            let mut state = SliceState::load(rows, slice)?;
-            if start.actors_spent {
-                state.actors = coterie_crdt::Actors::new(shared.draw_actor());
-            }
-            shared.slices.insert(slice, state);
-        }
+        shared.load(rows)?;
+        shared.recognise(start.actors_spent);
         let hints = Hints::open(rows, &shared)?;
         Ok(Lane {
             shared,
@@ -102,6 +100,8 @@ impl Lane {
             linearizable: Linearizable::default(),
             sync: Synchroniser::default(),
             hints,
+            moving: Moving::default(),
+            amnesia: Amnesia::default(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What all modules of a lane share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::repair::hints::HintStore;
-use crate::slice::SliceState;
+use crate::rows::Batch;
+use crate::slice::{Reception, SliceState};
 use crate::view::View;
 
 /// How a lane behaves. Defaults are those of DESIGN §7–§9.
@@ -92,6 +93,10 @@ pub struct Shared {
     pub slices: BTreeMap<Slice, SliceState>,
     /// The hints that this lane keeps.
     pub hints: HintStore,
+    /// The purge epochs of slices that this node does not own, where they are not 0. Durable.
+    pub epochs: BTreeMap<Slice, u64>,
+    /// The slices that count nowhere, because something was lost or is being dropped.
+    pub unreceived: BTreeSet<Slice>,
     /// Stamps assignments.
     pub clock: Clock,
     /// The last batch's number.
@@ -129,6 +134,26 @@ impl Shared {
         self.slices.get(&self.view.slice(key)?)
     }
 
+    /// The purge epoch of a slice, owned or not.
+    #[must_use]
+    pub fn epoch(&self, slice: Slice) -> u64 {
+        let owned = self.slices.get(&slice).map(|state| state.epoch);
+        owned.or_else(|| self.epochs.get(&slice).copied()).unwrap_or(0)
+    }
+
+    /// A slice has from now on been received so far.
+    pub fn receive(&mut self, slice: Slice, reception: Reception, batch: &mut Batch) {
+        let of = self.view.incarnation;
+        let Some(state) = self.slices.get_mut(&slice) else { return };
+        (state.reception, state.reception_of) = (reception, of);
+        state.store_reception(batch);
+        if state.is_received() {
+            self.unreceived.remove(&slice);
+        } else {
+            self.unreceived.insert(slice);
+        }
+    }
+
     /// A message about a slice, tagged with what this lane knows of it.
     #[must_use]
     pub fn message(&self, request: RequestId, slice: Slice, body: Body) -> Message {
@@ -139,7 +164,7 @@ impl Shared {
             request,
             slice: Some(slice),
             layout,
-            epoch: state.map_or(0, |state| state.epoch),
+            epoch: self.epoch(slice),
             time_left: None,
             trace: 0,
             committed: None,

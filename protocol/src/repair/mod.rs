@@ -1,5 +1,6 @@
 //! How replicas are made equal again.
 
+pub mod amnesia;
 pub(crate) mod dirty;
 pub mod hints;
 pub mod sync;

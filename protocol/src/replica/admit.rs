@@ -106,7 +106,7 @@ impl Refusal {
     }
 }
 
-/// Admits a message about a slice that this node owns, under the purge epoch both are in.
+/// Admits a message about a slice that this node owns, under a purge epoch that is not over.
 ///
 /// # Errors
 /// [`Refusal`]
@@ -115,11 +115,10 @@ pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState
     let state = shared.slices.get(&slice);
     let state = state.ok_or_else(|| not_owned(shared, slice, message.layout))?;
     let epoch = state.epoch;
-    match message.epoch.cmp(&epoch) {
-        Ordering::Less => Err(Refusal::EpochStale { epoch }),
-        Ordering::Equal => Ok(state),
-        Ordering::Greater => Err(Refusal::EpochAhead { epoch }),
+    if message.epoch > epoch {
+        return Err(Refusal::EpochAhead { epoch });
     }
+    if state.admits_epoch(message.epoch) { Ok(state) } else { Err(Refusal::EpochStale { epoch }) }
 }
 
 /// As [`slice`], of a message about a key of it.

@@ -285,6 +285,38 @@ pub fn leaf(slice: Slice, leaf: u8) -> Bytes {
     vec![high, low, Derived::Leaf as u8, slice.replicas, leaf].into()
 }
 
+/// The sums of all leaves of a slice.
+#[must_use]
+pub fn leaves(slice: Slice) -> KeyRange {
+    KeyRange::prefix(leaf(slice, 0).slice(..4))
+}
+
+/// The rows of a bucket in a partition.
+#[must_use]
+pub fn bucket_range(partition: Partition, bucket: &[u8]) -> KeyRange {
+    let mut prefix = BytesMut::with_capacity(3 + bucket.len());
+    put_bucket(&mut prefix, partition, bucket);
+    KeyRange::prefix(prefix.freeze())
+}
+
+/// The derived rows of one use of a bucket in a partition. Not of [`Derived::Deadline`], where time comes before the
+/// bucket, nor of [`Derived::Leaf`].
+#[must_use]
+pub fn derived_bucket_range(partition: Partition, what: Derived, bucket: &[u8]) -> KeyRange {
+    let mut prefix = BytesMut::with_capacity(4 + bucket.len());
+    put_bucket(&mut prefix, partition, bucket);
+    let rest = prefix.split_off(2);
+    prefix.put_u8(what as u8);
+    prefix.put_slice(&rest);
+    KeyRange::prefix(prefix.freeze())
+}
+
+/// The bucket of a mark in the order of deadlines; `None` for bytes that no version wrote.
+#[must_use]
+pub fn deadline_bucket(address: &Bytes) -> Option<Bytes> {
+    parse_key(address, 11).map(|(key, _)| key.bucket().clone())
+}
+
 /// The address of a control row of a slice.
 #[must_use]
 pub fn slice_row(slice: Slice, what: SliceRow) -> Bytes {

@@ -52,6 +52,9 @@ kinds! {
     13 => Refused,
     14 => Sync,
     15 => Hint,
+    17 => Move,
+    18 => Reception,
+    19 => Purge,
 }
 
 fn write(content: &impl Serialize, out: &mut Vec<u8>) {

@@ -1,8 +1,11 @@
 //! Messages between nodes.
 
+pub mod amnesia;
 pub mod control;
 pub mod hint;
 pub mod linearizable;
+pub mod moving;
+pub mod purge;
 pub mod read;
 pub mod strong;
 pub mod sync;
@@ -85,6 +88,12 @@ pub enum Body {
     Sync(sync::Sync),
     /// Of hints: their pacing, and those given up.
     Hint(hint::HintMessage),
+    /// How far the move of a slice is.
+    Move(moving::Move),
+    /// A slice is received again after a loss.
+    Reception(amnesia::Reception),
+    /// The purge of a slice.
+    Purge(Box<purge::Purge>),
     /// What the control of one node says to that of another.
     Control(control::ControlMessage),
     /// The message named by the request id was not taken: nothing was changed.
