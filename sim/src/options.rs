@@ -96,7 +96,7 @@ impl Options {
             },
             disk_latency: Duration::from_micros(*random.pick(&[100, 1_000, 5_000, 20_000])),
             not_resident_permille: if not_resident { *random.pick(&[20, 200]) } else { 0 },
-            skew: millis(*random.pick(&[0, 50, 400])),
+            skew: millis(*random.pick(&[0, 50, 200])),
             faults,
             fault_interval: millis(*random.pick(&[700, 1_500, 4_000])),
             operations: 520,

@@ -40,6 +40,7 @@ pub fn run(options: &Options, lines_max: usize) -> Report {
 
 /// Clients work while things go wrong.
 fn work(cluster: &mut Cluster) {
+    cluster.begin_cluster();
     cluster.begin();
     while (cluster.workload.left > 0 || !cluster.workload.pending.is_empty())
         && cluster.now() < WORK_MAX

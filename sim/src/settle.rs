@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use coterie_protocol::rows::Space;
+use coterie_ring::decision::Decision;
 use coterie_wire::{Key, Slice};
 
 use crate::cluster::Cluster;
@@ -66,18 +67,19 @@ pub fn unsettled(cluster: &Cluster) -> Vec<String> {
             open.push(format!("node {index} keeps {hints} hints"));
         }
     }
-    let layout = cluster.decision().layout();
+    let Some(decision) = cluster.decision() else { return vec!["there is no layout".to_owned()] };
+    let layout = decision.layout();
     for partition in layout.partitioner().partitions() {
         for replicas in 1..=layout.snapshot().replicas() {
-            differing(cluster, Slice { partition, replicas }, &mut open);
+            differing(cluster, decision, Slice { partition, replicas }, &mut open);
         }
     }
     open
 }
 
 /// Adds what is not in order with a slice.
-fn differing(cluster: &Cluster, slice: Slice, open: &mut Vec<String>) {
-    let sets = cluster.decision().live_sets(slice.partition, slice.replicas);
+fn differing(cluster: &Cluster, decision: &Decision, slice: Slice, open: &mut Vec<String>) {
+    let sets = decision.live_sets(slice.partition, slice.replicas);
     if sets.is_moving() {
         open.push(format!("{slice:?} is moving"));
         return;

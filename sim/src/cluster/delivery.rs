@@ -4,12 +4,11 @@ use std::mem;
 use std::time::Duration;
 
 use coterie_protocol::rows::{NotResident, StoreError};
-use coterie_protocol::{Action, ControlEvent, Event};
+use coterie_protocol::{Action, Event, control};
 
 use super::{Cluster, Happening, Whose};
 use crate::network::{Later, NodeIndex, Parcel};
-use crate::node::{Allowance, Turn};
-use crate::options::Sync;
+use crate::node::{Allowance, LaneDriver, Turn};
 
 /// How long a lane takes for one event.
 const EVENT_TIME: Duration = Duration::from_micros(10);
@@ -31,6 +30,13 @@ impl Cluster {
                     self.push_to_all(sender, &Event::Unreachable { to, request });
                 }
             }
+            Later::Connected { pair: (one, other), round_trip } => {
+                self.connected(one, other, round_trip);
+            }
+            Later::Broken { node, peer } => {
+                let peer = self.nodes[peer].id;
+                self.push_control(node, control::Event::ConnectionLost { peer });
+            }
             Later::Idle { pair, connection } => {
                 let plans = self.network.idle(now, pair, connection);
                 self.plan(plans);
@@ -45,9 +51,15 @@ impl Cluster {
         self.trace.line(now, format_args!("{from} -> {to} {message:?}"));
         let sender = self.nodes[from].id;
         let Some(process) = &mut self.nodes[to].process else { return };
-        let Some(slice) = message.slice else { return };
-        let lane = usize::from(slice.partition.0) % process.lanes.len();
-        self.push(to, lane, Event::Message { from: sender, message });
+        match message.slice {
+            None => self.push_control(to, control::Event::Message { from: sender, message }),
+            // Before its first view a node has no lanes.
+            Some(_) if process.lanes.is_empty() => {}
+            Some(slice) => {
+                let lane = usize::from(slice.partition.0) % process.lanes.len();
+                self.push(to, lane, Event::Message { from: sender, message });
+            }
+        }
     }
 
     /// Hands an event to a lane and wakes it.
@@ -132,9 +144,7 @@ impl Cluster {
         let busy = EVENT_TIME * u32::try_from(turn.events).expect("turns are short");
         self.wake(whose.node, whose.lane, busy);
         self.set_tick(whose);
-        if self.options.sync == Sync::Always {
-            self.begin_sync(whose.node);
-        }
+        self.begin_sync(whose.node);
     }
 
     fn set_tick(&mut self, whose: Whose) {
@@ -174,7 +184,8 @@ impl Cluster {
         let life = self.nodes[index].life;
         let committed = self.nodes[index].disk.committed();
         let Some(process) = &mut self.nodes[index].process else { return };
-        if process.syncing.is_none() && process.lanes.iter().any(|lane| lane.holds()) {
+        let holds = process.control.holds() || process.lanes.iter().any(LaneDriver::holds);
+        if process.syncing.is_none() && holds {
             process.syncing = Some(committed);
             let wait = self.disks.around(self.options.disk_latency);
             self.queue.after(wait, Happening::Synced(index, life));
@@ -197,6 +208,9 @@ impl Cluster {
 
     fn release(&mut self, node: NodeIndex, number: u64) {
         let life = self.nodes[node].life;
+        let Some(process) = &mut self.nodes[node].process else { return };
+        let actions = process.control.synced(number);
+        self.carry_out_control(node, actions);
         let lanes = self.nodes[node].process.as_ref().map_or(0, |process| process.lanes.len());
         for lane in 0..lanes {
             let Some(process) = &mut self.nodes[node].process else { return };
@@ -236,14 +250,9 @@ impl Cluster {
                     self.answered(whose.node, client.0, *response);
                 }
                 Action::Lane(_) => unreachable!("lanes keep what is theirs"),
-                Action::Control(event) => self.control(whose.node, *event),
+                Action::Control(event) => self.tell_control(whose.node, *event),
                 Action::Changed { .. } => {}
             }
         }
-    }
-
-    fn control(&mut self, node: NodeIndex, event: ControlEvent) {
-        let now = self.now();
-        self.trace.line(now, format_args!("{node} tells control {event:?}"));
     }
 }

@@ -1,16 +1,27 @@
 //! Lives of nodes: how processes start, and how they end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use coterie_protocol::control::{self, Control, ControlEffects, Past, SyncPolicy};
 use coterie_protocol::rows::StoreError;
-use coterie_protocol::{Event, Lane, Settings, Start};
-use coterie_wire::Incarnation;
+use coterie_protocol::{Event, Lane, Settings, Start, View};
+use coterie_ring::decision::TakeIn;
+use coterie_ring::{NodeId, Place};
+use coterie_swim::{Attributes, Generation, Instance, Label};
 
-use super::{Cluster, Happening, oracle};
+use super::control::address;
+use super::{Cluster, Happening};
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::network::NodeIndex;
-use crate::node::{LaneDriver, Node, Process};
+use crate::node::{ControlDriver, ControlTurn, LaneDriver, Node, Process};
+use crate::options::Sync;
+
+/// The id of the cluster of every run.
+const CLUSTER: u128 = 0xc07e;
+/// How long joining nodes wait for others.
+const TAKE_IN: Duration = Duration::from_millis(500);
 
 impl Cluster {
     /// A machine with an empty disk.
@@ -20,14 +31,15 @@ impl Cluster {
         let share = i64::try_from(self.seeds.below(0, 2_001)).expect("it is small") - 1_000;
         let drift = i64::try_from(self.seeds.below(0, 201)).expect("it is small") - 100;
         self.nodes.push(Node {
-            id: oracle::node_id(index),
+            id: NodeId(0x1000 + index as u128),
             life: 0,
+            boot: 1,
+            past: Past::Continued,
             disk: Disk::default(),
             clock: Clock::new(skew * share / 1_000, drift),
             process: None,
             paused_until: Duration::ZERO,
             backup: None,
-            unclean: false,
             gone: false,
         });
         index
@@ -36,48 +48,111 @@ impl Cluster {
     /// A node's process starts.
     pub(super) fn start(&mut self, index: NodeIndex) {
         let at = self.now();
-        let seed = self.seeds.number();
-        let incarnation = Incarnation(self.seeds.number());
         let node = &mut self.nodes[index];
-        if node.process.is_some() {
+        if node.process.is_some() || node.gone {
             return;
         }
-        node.life += 1;
-        node.paused_until = Duration::ZERO;
-        node.clock.restart(at);
         // Opening a storage writes what it recovers to disk.
         let recovered = node.disk.committed();
         if node.disk.synced(recovered).is_err() {
             return;
         }
-        let now = node.clock.read(at);
+        node.life += 1;
+        node.paused_until = Duration::ZERO;
+        node.clock.restart(at);
         let life = node.life;
-        let actors_spent = std::mem::take(&mut node.unclean);
-        let view = self.view_of(index, 1, incarnation);
-        let node = &mut self.nodes[index];
-        let count = self.options.lanes[index % self.options.lanes.len()];
-        let open = |lane| {
-            let start = Start {
-                lane,
-                lanes: count,
-                settings: Settings::default(),
-                view: view.clone(),
-                seed: seed.wrapping_add(u64::from(lane)),
-                actors_spent,
-                now,
-            };
-            let lane = Lane::open(start, &node.disk).expect("what was synced can be read");
-            LaneDriver::new(lane)
-        };
-        let lanes = (0..count).map(open).collect();
-        node.process = Some(Process { lanes, incarnation, syncing: None, views: 1 });
+        let now = node.clock.read(at);
         self.trace.hash(at, (index, life));
         self.trace.line(at, format_args!("{index} starts its life {life}"));
-        self.push_to_all(index, &Event::View(view));
-        self.queue.after(Duration::from_secs(1), Happening::Look(index, life));
-        self.queue.after(Duration::from_millis(50), Happening::Sync(index, life));
         let plans = self.network.back(at, index, self.nodes.len());
         self.plan(plans);
+        let start = self.control_start(index);
+        let mut effects = ControlEffects::new();
+        let node = &mut self.nodes[index];
+        let control = match Control::open(start, &node.disk, &mut effects) {
+            Ok(control) => control,
+            Err(control::OpenError::Removed) => {
+                node.gone = true;
+                return;
+            }
+            Err(error) => {
+                let what = format!("node {index} does not start: {error}");
+                return self.watch.violated(what);
+            }
+        };
+        let mut driver = ControlDriver::new(control);
+        let mut turn = ControlTurn::default();
+        let turn = driver.carry(effects, &mut node.disk, now, &mut turn).map(|()| turn);
+        node.process = Some(Process { control: driver, lanes: Vec::new(), syncing: None });
+        self.after_control_turn(index, turn);
+        self.queue.after(Duration::from_millis(50), Happening::Sync(index, life));
+    }
+
+    fn control_start(&mut self, index: NodeIndex) -> control::Start {
+        let seed = self.seeds.number();
+        let zone = format!("z{}", index % self.options.zones);
+        let here = address(index);
+        let label = |text: &str| Label::new(text).expect("it is short");
+        let mut settings = control::Settings::default();
+        settings.decision.take_in = TakeIn::Automatic { settle: TAKE_IN };
+        let node = &mut self.nodes[index];
+        control::Start {
+            cluster: CLUSTER,
+            node: node.id,
+            attributes: Attributes {
+                generation: Generation(1),
+                version: 0,
+                instance: Instance(0),
+                gossip: here,
+                peer: here,
+                resp: here,
+                http: here,
+                lanes: self.options.lanes[index % self.options.lanes.len()],
+                weight: 100,
+                protocols: (1, 1),
+                region: label("r"),
+                zone: label(&zone),
+            },
+            place: Place::new("r", &zone).expect("the names are short"),
+            seeds: (0..2).filter(|other| *other != index).map(address).collect(),
+            joins: index != 0,
+            boot: node.boot,
+            sync: match self.options.sync {
+                Sync::Always => SyncPolicy::Always,
+                Sync::Periodic => SyncPolicy::Periodic,
+            },
+            past: std::mem::replace(&mut node.past, Past::Continued),
+            seed,
+            settings,
+            now: node.clock.read(self.queue.now()),
+        }
+    }
+
+    /// A node's control has another picture of the cluster; with the first one its lanes start.
+    pub(super) fn look_at_view(&mut self, index: NodeIndex, view: &Arc<View>) {
+        self.decisions.insert(view.decision.version(), Arc::clone(&view.decision));
+        let at = self.now();
+        let seed = self.seeds.number();
+        let count = self.options.lanes[index % self.options.lanes.len()];
+        let node = &mut self.nodes[index];
+        let Some(process) = &mut node.process else { return };
+        if process.lanes.is_empty() {
+            let open = |lane| {
+                let start = Start {
+                    lane,
+                    lanes: count,
+                    settings: Settings::default(),
+                    view: Arc::clone(view),
+                    seed: seed.wrapping_add(u64::from(lane)),
+                    actors_spent: process.control.control().actors_spent(),
+                    now: node.clock.read(at),
+                };
+                let lane = Lane::open(start, &node.disk).expect("control rows are not damaged");
+                LaneDriver::new(lane)
+            };
+            process.lanes = (0..count).map(open).collect();
+        }
+        self.push_to_all(index, &Event::View(Arc::clone(view)));
     }
 
     /// A node's process ends; its machine goes on.
@@ -100,7 +175,7 @@ impl Cluster {
     pub(super) fn lose_power(&mut self, index: NodeIndex) {
         self.kill(index);
         let node = &mut self.nodes[index];
-        node.unclean = true;
+        node.boot += 1;
         let lost = node.disk.lose_power(&mut self.disks);
         let now = self.now();
         self.trace.line(now, format_args!("{index} has no power, {lost} commits are gone"));
@@ -111,7 +186,7 @@ impl Cluster {
         let now = self.now();
         self.trace.line(now, format_args!("{index} stops: {error}"));
         self.kill(index);
-        self.nodes[index].unclean = true;
+        self.nodes[index].past = Past::DiskFailed;
     }
 
     /// A process stands still for a while.

@@ -1,20 +1,22 @@
 //! A whole cluster: nodes, the network between them, clients, and what goes wrong, on one queue.
 
 mod asking;
+mod birth;
+mod control;
 mod delivery;
 mod lives;
-mod oracle;
 mod trouble;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use coterie_protocol::SliceState;
 use coterie_protocol::rows::NotResident;
 use coterie_ring::decision::Decision;
-use coterie_ring::moves::LiveSets;
-use coterie_ring::{NodeId, Partition};
+use coterie_ring::moves::{LiveSets, SetVersion};
+use coterie_ring::{NodeId, Partition, Partitioner};
 use coterie_wire::{Key, Slice};
 
 use crate::network::{Later, Network, NodeIndex, Plans};
@@ -42,8 +44,19 @@ pub enum Happening {
     Synced(NodeIndex, u64),
     /// A node that syncs from time to time does so.
     Sync(NodeIndex, u64),
-    /// A node's picture of the others is due.
-    Look(NodeIndex, u64),
+    /// A node's control takes its turn.
+    ControlTurn(NodeIndex, u64),
+    /// The deadline of a node's control has come.
+    ControlTick(NodeIndex, u64),
+    /// A datagram arrives.
+    Packet {
+        /// From whom.
+        from: NodeIndex,
+        /// At whom.
+        to: NodeIndex,
+        /// What was sealed.
+        bytes: Bytes,
+    },
     /// A client asks for something.
     Ask(usize),
     /// A client waits no longer.
@@ -61,10 +74,12 @@ impl Happening {
             Happening::Turn(whose) | Happening::Tick(whose) | Happening::Fetched(whose, ..) => {
                 Some(whose.node)
             }
-            Happening::Synced(node, _) | Happening::Sync(node, _) | Happening::Look(node, _) => {
-                Some(*node)
-            }
+            Happening::Synced(node, _)
+            | Happening::Sync(node, _)
+            | Happening::ControlTurn(node, _)
+            | Happening::ControlTick(node, _) => Some(*node),
             Happening::Network(_)
+            | Happening::Packet { .. }
             | Happening::Ask(_)
             | Happening::GiveUp(_)
             | Happening::Trouble
@@ -103,7 +118,10 @@ pub struct Cluster {
     pub watch: Watch,
     /// How much happened.
     pub counts: Counts,
-    decision: Arc<Decision>,
+    /// Decisions that some node has had in force.
+    decisions: BTreeMap<SetVersion, Arc<Decision>>,
+    partitioner: Partitioner,
+    operators: u64,
     pacing: Random,
     disks: Random,
     troubles: Random,
@@ -114,7 +132,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster that `options` describe, with all nodes running; `lines_max` lines of trace are kept.
+    /// The cluster that `options` describe, with its first process started; `lines_max` lines of trace are kept.
     ///
     /// # Panics
     /// If there can be no such cluster.
@@ -131,7 +149,9 @@ impl Cluster {
             workload,
             watch: Watch::default(),
             counts: Counts::default(),
-            decision: oracle::decision(&options),
+            decisions: BTreeMap::new(),
+            partitioner: Partitioner::new(options.partitions).expect("a power of two"),
+            operators: 0,
             pacing: random("pacing"),
             disks: random("disks"),
             troubles: random("troubles"),
@@ -182,7 +202,9 @@ impl Cluster {
             Happening::Fetched(whose, event, rows) => self.fetched(whose, event, rows),
             Happening::Synced(node, life) => self.synced(node, life),
             Happening::Sync(node, life) => self.sync_now_and_then(node, life),
-            Happening::Look(node, life) => self.look(node, life),
+            Happening::ControlTurn(node, life) => self.control_turn(node, life),
+            Happening::ControlTick(node, life) => self.control_tick(node, life),
+            Happening::Packet { from, to, bytes } => self.packet(from, to, bytes),
             Happening::Ask(client) => self.ask(client),
             Happening::GiveUp(operation) => self.give_up(operation),
             Happening::Trouble => self.trouble(),
@@ -195,10 +217,10 @@ impl Cluster {
         self.queue.pass(end);
     }
 
-    /// The layout in force.
+    /// The newest layout that is in force somewhere.
     #[must_use]
-    pub fn decision(&self) -> &Decision {
-        &self.decision
+    pub fn decision(&self) -> Option<&Decision> {
+        self.decisions.last_key_value().map(|(_, decision)| &**decision)
     }
 
     /// What a node keeps of a slice, if it runs and owns it.
@@ -212,31 +234,34 @@ impl Cluster {
     /// The partition of a key.
     #[must_use]
     pub fn partition(&self, key: &Key) -> Partition {
-        key.partition(self.decision.layout().partitioner())
+        key.partition(self.partitioner)
     }
 
     /// The owners of a key, in the newest set.
     #[must_use]
     pub fn owners(&self, key: &Key) -> Vec<NodeId> {
-        self.live_sets(key).map_or(Vec::new(), |sets| sets.newest().members.to_vec())
+        let sets = self.decision().and_then(|decision| self.live_sets(decision, key));
+        sets.map_or(Vec::new(), |sets| sets.newest().members.to_vec())
     }
 
-    /// Every node that may take part in requests on a key.
+    /// Every node that may take part in requests on a key, by layouts that are in force or were lately.
     #[must_use]
     pub fn possible_owners(&self, key: &Key) -> Vec<NodeId> {
-        self.live_sets(key).map_or(Vec::new(), |sets| sets.owners().to_vec())
+        let lately = self.decisions.values().rev().take(3);
+        let sets = lately.filter_map(|decision| self.live_sets(decision, key));
+        sets.flat_map(|sets| sets.owners()).collect()
     }
 
-    fn live_sets(&self, key: &Key) -> Option<LiveSets> {
+    fn live_sets(&self, decision: &Decision, key: &Key) -> Option<LiveSets> {
         let bucket = std::str::from_utf8(key.bucket()).ok()?;
-        let replicas = self.decision.layout().snapshot().bucket(bucket)?.replicas;
-        Some(self.decision.live_sets(self.partition(key), replicas))
+        let replicas = decision.layout().snapshot().bucket(bucket)?.replicas;
+        Some(decision.live_sets(self.partition(key), replicas))
     }
 
     /// Whether clients can connect to a node.
     #[must_use]
     pub fn serves(&self, node: NodeIndex) -> bool {
-        self.nodes[node].process.is_some()
+        self.nodes[node].process.as_ref().is_some_and(|process| !process.lanes.is_empty())
     }
 
     fn plan(&mut self, plans: Plans) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coterie_protocol::control::Past;
 use coterie_protocol::rows::StoreError;
 
 use super::{Cluster, Happening};
@@ -160,7 +161,8 @@ impl Cluster {
             Some(image) => {
                 self.kill(node);
                 self.nodes[node].disk.restore(image);
-                self.nodes[node].unclean = true;
+                let told = self.troubles.chance(500);
+                self.nodes[node].past = if told { Past::Restored } else { Past::Continued };
                 self.queue.after(wait, Happening::Relief(Relief::Start(node)));
                 true
             }

@@ -66,6 +66,20 @@ pub enum Later {
         /// Of which life of the sender it was.
         life: u64,
     },
+    /// Two nodes have a connection.
+    Connected {
+        /// Which two.
+        pair: (NodeIndex, NodeIndex),
+        /// How long a round trip takes.
+        round_trip: Duration,
+    },
+    /// A node finds that its connection to another is lost.
+    Broken {
+        /// Who finds it.
+        node: NodeIndex,
+        /// To whom.
+        peer: NodeIndex,
+    },
     /// A connection over which nothing comes through is given up, if that is still so.
     Idle {
         /// Between whom.
@@ -118,15 +132,19 @@ impl Network {
         message: Box<Message>,
     ) -> Plans {
         let passes = self.passes(from, to);
+        let both = passes && self.passes(to, from);
         let mut latency = self.latency(from, to);
+        let mut plans = Plans::new();
         let connection = self.connections.entry(pair(from, to)).or_default();
         if !connection.up {
-            if !passes || connection.peer_gone {
+            if !both || connection.peer_gone {
                 let wait = self.random.between(Duration::from_millis(100), self.weather.idle);
                 return self.tell(now + wait, (from, life), to, message.request);
             }
             // The handshake takes a round trip.
             connection.up = true;
+            let round_trip = latency * 2;
+            plans.push((now + round_trip, Later::Connected { pair: pair(from, to), round_trip }));
             latency *= 3;
         }
         let stream = connection.stream(from < to, class);
@@ -134,18 +152,19 @@ impl Network {
         let parcel = Parcel { from, to, class, connection: connection.number, message };
         if connection.peer_gone {
             connection.sent(from < to, now + latency, life, request);
-            return Plans::new();
+            return plans;
         }
         if !passes {
             connection.sent(from < to, Duration::MAX, life, request);
             connection.stalled.push(parcel);
-            return Plans::new();
+            return plans;
         }
         let at = (now + latency).max(connection.last_arrival[stream]);
         connection.last_arrival[stream] = at;
         connection.forget_arrived(now.saturating_sub(self.weather.latency * 4));
         connection.sent(from < to, at, life, request);
-        vec![(at, Later::Arrives(parcel))]
+        plans.push((at, Later::Arrives(parcel)));
+        plans
     }
 
     /// Whether a parcel whose time has come is to be delivered; what waits for a blocked path is kept.
@@ -257,8 +276,15 @@ impl Network {
     /// A connection is lost: what is in flight on it may have arrived or not.
     pub fn lose(&mut self, now: Duration, one: NodeIndex, other: NodeIndex) -> Plans {
         let connection = self.connections.entry(pair(one, other)).or_default();
+        let was_up = connection.up;
         let unacknowledged = connection.lose();
         let mut plans = Plans::new();
+        for (node, peer) in [(one, other), (other, one)] {
+            if was_up && self.random.chance(self.weather.told_permille) {
+                plans.push((now, Later::Broken { node, peer }));
+            }
+        }
+        let connection = self.connections.entry(pair(one, other)).or_default();
         for parcel in std::mem::take(&mut connection.stalled) {
             let linger = self.random.around(Duration::from_secs(2));
             plans.push((now + linger, Later::Arrives(parcel)));

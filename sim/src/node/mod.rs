@@ -1,16 +1,19 @@
 //! A node: its machine, and the process that runs on it.
 
+mod control;
 mod lane;
 
 use std::time::Duration;
 
 use coterie_protocol::Event;
+use coterie_protocol::control::Past;
 use coterie_ring::NodeId;
-use coterie_wire::{Body, Incarnation, Key};
+use coterie_wire::{Body, Key};
 
 use crate::clock::Clock;
 use crate::disk::{Disk, Image};
 
+pub use control::{ControlDriver, ControlTurn};
 pub use lane::{Allowance, LaneDriver, Turn};
 
 /// A node.
@@ -20,6 +23,10 @@ pub struct Node {
     pub id: NodeId,
     /// Counts its processes: what was planned for an earlier one does not happen.
     pub life: u64,
+    /// Counts the boots of its machine.
+    pub boot: u128,
+    /// What its storage has been through since its process ended.
+    pub past: Past,
     /// Its disk.
     pub disk: Disk,
     /// Its clocks.
@@ -30,8 +37,6 @@ pub struct Node {
     pub paused_until: Duration,
     /// An earlier state of its disk.
     pub backup: Option<Image>,
-    /// Whether what it minted may be lost since its process ended.
-    pub unclean: bool,
     /// Whether it is gone for good.
     pub gone: bool,
 }
@@ -39,14 +44,12 @@ pub struct Node {
 /// A node's process.
 #[derive(Debug)]
 pub struct Process {
-    /// Its lanes.
+    /// Its control.
+    pub control: ControlDriver,
+    /// Its lanes; none before the first view.
     pub lanes: Vec<LaneDriver>,
-    /// Its storage's life.
-    pub incarnation: Incarnation,
     /// Up to which commit the sync that is under way reaches.
     pub syncing: Option<u64>,
-    /// Counts its views.
-    pub views: u64,
 }
 
 /// The key that an event is about, of those that queue behind each other.
