@@ -179,6 +179,20 @@ pub fn write<'s>(
     Ok(state)
 }
 
+/// Whether a write that was admitted with these tags still is.
+pub(super) fn again(
+    shared: &Shared,
+    slice: Slice,
+    (layout, epoch): (SetVersion, u64),
+) -> Result<(), Refusal> {
+    let state = shared.slices.get(&slice).ok_or(Refusal::NotOwner)?;
+    if state.epoch > epoch {
+        return Err(Refusal::EpochStale { epoch: state.epoch });
+    }
+    let known = state.replica.sets().tag();
+    state.replica.admit_write(layout).map_err(|_refusal| Refusal::LayoutStale { known })
+}
+
 /// As [`key`], of a read that is to count in a set (invariant 17).
 ///
 /// # Errors

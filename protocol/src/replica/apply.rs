@@ -1,11 +1,13 @@
 //! Joins: the one way that data enters a replica's rows.
 
 use coterie_crdt::encoding::{encode_cell, encode_root};
-use coterie_crdt::{Address, Changes, Derived, Footprint, adopt_context, join_delta, join_partial};
+use coterie_crdt::{
+    Address, Changes, Derived, Footprint, Root, adopt_context, join_delta, join_partial,
+};
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Key, Slice};
 
-use super::Stored;
+use super::{Event, Stored, large};
 use crate::effects::{Action, After, Effects};
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -18,6 +20,11 @@ pub struct Applied {
     pub changed: bool,
     /// The key's digest before and after.
     pub digest: (u128, u128),
+}
+
+/// Whether a job on a key with this root is under way: the sweep of a pending delete, or a transfer.
+fn is_unfinished(root: &Root) -> bool {
+    root.pending.is_some() || root.transfer.is_some()
 }
 
 /// The rows that joining `change` has to see.
@@ -107,9 +114,20 @@ pub fn write(
     for derived in &changes.derived {
         write_derived(&prefix, derived, batch);
     }
+    let indexing = large::follow(&prefix, &stored.state, &mut stored.index, &changes, batch);
+    let unfinished = [&stored.root(), &changes.root].map(is_unfinished);
+    if unfinished[1] && !unfinished[0] {
+        batch.put(Space::Derived, prefix.unfinished(), Vec::new());
+    } else if unfinished[0] && !unfinished[1] {
+        batch.delete(Space::Derived, prefix.unfinished());
+    }
     let partitioner = shared.view.decision.layout().partitioner();
     let state = shared.slices.get_mut(&slice).expect("the lane owns the slice");
     state.tree.replace(partitioner, slice, key, changes.digest, batch);
+    if indexing {
+        let event = Event::Index { slice, key: key.clone() };
+        effects.lane(After::Written, crate::Event::Replica(event));
+    }
     effects.actions.push((After::Written, Action::Changed { key: key.clone() }));
     stored.state.apply(changes);
     applied

@@ -2,25 +2,52 @@
 
 pub mod admit;
 mod apply;
+mod joins;
+pub mod large;
 pub mod show;
+mod split;
 mod store;
 mod stored;
 
+use std::collections::BTreeSet;
+
 use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
-use coterie_wire::peer::write::WriteAnswer;
-use coterie_wire::{Body, Message};
+use coterie_wire::peer::write::{Write, WriteAnswer};
+use coterie_wire::{Body, Key, Message, Slice};
 
-use crate::effects::{Class, Effects};
+use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
-use crate::rows::{NotResident, ReadError, Rows};
+use crate::rows::address::KeyPrefix;
+use crate::rows::{NotResident, ReadError, Rows, fetch};
 
 pub use apply::{Applied, apply, needs, write};
+pub use split::split;
 pub use stored::Stored;
 
 /// What happens to the owner's side from within its lane.
 #[derive(Clone, Debug)]
-pub enum Event {}
+pub enum Event {
+    /// The index of a large key is to be built, or gone on with.
+    Index {
+        /// In which slice.
+        slice: Slice,
+        /// Which key.
+        key: Key,
+    },
+    /// The next chunk of it.
+    Indexing {
+        /// In which slice.
+        slice: Slice,
+        /// Which key.
+        key: Key,
+    },
+    /// A join of more than one event may touch goes on.
+    Join {
+        /// Which one.
+        id: u64,
+    },
+}
 
 /// What was found of a message to a replica.
 #[derive(Debug)]
@@ -34,6 +61,12 @@ enum Finding {
     NotStored(WriteAnswer),
     /// The rows that a write joins.
     Store(Box<Stored>),
+    /// A write is more than one event may join.
+    Join,
+    /// The next chunk of such a join; none where its rows are damaged.
+    JoinChunk(Option<Box<joins::Chunk>>),
+    /// The next chunk of an index.
+    IndexChunk(Box<large::Chunk>),
     /// What a read is shown.
     Show(ReadAnswer),
     /// Rows of the key are damaged.
@@ -44,7 +77,11 @@ enum Finding {
 
 /// The owner's side of a lane.
 #[derive(Debug, Default)]
-pub struct Replicas {}
+pub struct Replicas {
+    joins: joins::Joins,
+    /// Keys whose index is being built.
+    indexing: BTreeSet<Key>,
+}
 
 impl Replicas {
     /// Reads what a message needs.
@@ -85,7 +122,16 @@ impl Replicas {
         effects: &mut Effects,
     ) {
         let (request, slice, trace) = (message.request, message.slice, message.trace);
+        if let (Body::Write(write), Finding::Join) = (&message.body, &found.0)
+            && self.joins.begin(from, &message, Write::clone(write), effects)
+        {
+            return;
+        }
         let body = match (message.body, found.0) {
+            (Body::Write(_), Finding::Join) => {
+                store::count(shared, WriteAnswer::Full);
+                Body::Wrote(WriteAnswer::Full)
+            }
             (Body::Write(write), Finding::Store(mut stored)) => {
                 let slice = slice.expect("only messages about a slice are admitted");
                 store::store(shared, from, (request, slice), &write, &mut stored, effects);
@@ -122,19 +168,63 @@ impl Replicas {
         &self,
         _shared: &Shared,
         event: &Event,
-        _rows: &impl Rows,
+        rows: &impl Rows,
     ) -> Result<Found, NotResident> {
-        match *event {}
+        let finding = match event {
+            Event::Index { key, .. } if self.indexing.contains(key) => Ok(Finding::Nothing),
+            Event::Index { slice, key } | Event::Indexing { slice, key } => {
+                let prefix = KeyPrefix::new(slice.partition, key);
+                let root = fetch::root(rows, &prefix);
+                let chunk = root.and_then(|root| large::next_chunk(rows, &prefix, &root));
+                chunk.map(|it| it.map_or(Finding::Nothing, |it| Finding::IndexChunk(Box::new(it))))
+            }
+            Event::Join { id } => {
+                let chunk = self.joins.read(*id, rows);
+                chunk.map(|chunk| Finding::JoinChunk(chunk.map(Box::new)))
+            }
+        };
+        match finding {
+            Ok(finding) => Ok(Found(finding)),
+            Err(ReadError::NotResident(missing)) => Err(missing),
+            Err(
+                ReadError::Damaged(_)
+                | ReadError::DamagedRegister(_)
+                | ReadError::DamagedAddress
+                | ReadError::TooMany,
+            ) => Ok(Found(Finding::Damaged)),
+        }
     }
 
     /// Takes an event of its own in.
     pub fn event(
         &mut self,
-        _shared: &mut Shared,
+        shared: &mut Shared,
         event: Event,
-        _found: Found,
-        _effects: &mut Effects,
+        found: Found,
+        effects: &mut Effects,
     ) {
-        match event {}
+        match (event, found.0) {
+            (Event::Index { slice, key }, Finding::IndexChunk(chunk))
+            | (Event::Indexing { slice, key }, Finding::IndexChunk(chunk)) => {
+                let prefix = KeyPrefix::new(slice.partition, &key);
+                if shared.slices.contains_key(&slice)
+                    && large::build(&prefix, *chunk, &mut effects.batch)
+                {
+                    self.indexing.insert(key.clone());
+                    let event = Event::Indexing { slice, key };
+                    effects.lane(After::Written, crate::Event::Replica(event));
+                } else {
+                    self.indexing.remove(&key);
+                }
+            }
+            (Event::Index { .. }, _) => {}
+            (Event::Indexing { key, .. }, _) => {
+                self.indexing.remove(&key);
+            }
+            (Event::Join { id }, Finding::JoinChunk(chunk)) => {
+                self.joins.go_on(shared, id, chunk.map(|chunk| *chunk), effects);
+            }
+            (Event::Join { id }, _) => self.joins.go_on(shared, id, None, effects),
+        }
     }
 }

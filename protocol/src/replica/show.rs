@@ -1,11 +1,11 @@
 //! Showing: what this owner has of a key, or that it is the same as the coordinator's.
 
 use coterie_crdt::digest::key_digest;
-use coterie_crdt::{Footprint, Partial, Root};
+use coterie_crdt::{Footprint, Partial, Root, State};
 use coterie_wire::Message;
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 
-use super::{Finding, Stored, admit};
+use super::{Finding, admit, stored};
 use crate::digests;
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -58,13 +58,13 @@ pub fn show(
         return Ok(ReadAnswer::Same);
     }
     let shown = shown(footprint);
-    let stored = match Stored::fetch_under(rows, prefix, root, &shown, CELLS_MAX) {
-        Ok(stored) if stored.bytes <= BYTES_MAX => stored,
+    let state = match stored::cells(rows, prefix, &root, &shown, CELLS_MAX) {
+        Ok((cells, bytes)) if bytes <= BYTES_MAX => State::from_rows(root, cells),
         Ok(_) | Err(ReadError::TooMany) if counting => return Ok(ReadAnswer::Counting),
         Ok(_) | Err(ReadError::TooMany) => return Ok(ReadAnswer::Large { digest }),
         Err(error) => return Err(error),
     };
-    let mine = Partial::extract(&stored.state, &shown);
+    let mine = Partial::extract(&state, &shown);
     let theirs = theirs.and_then(|theirs| theirs.footprint);
     // A footprint of more than single cells has no digest, whatever the coordinator says.
     let same = theirs.is_some_and(|theirs| theirs == digests::of_shown(&mine));

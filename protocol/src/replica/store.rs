@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use coterie_ring::NodeId;
-use coterie_wire::peer::write::{Durability, Write, WriteAnswer};
+use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, Message, RequestId, Slice};
 
-use super::{Finding, Stored, admit, apply, needs};
+use super::{Finding, Stored, admit, apply};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -36,11 +36,21 @@ pub(super) fn find(
         return Ok(Finding::NotStored(WriteAnswer::Full));
     }
     let prefix = KeyPrefix::new(slice.partition, &write.key);
-    let stored = Stored::fetch(rows, &prefix, &needs(&write.change), CELLS_MAX)?;
-    Ok(Finding::Store(Box::new(stored)))
+    let carried = match &write.change {
+        Change::Delta(delta) => delta.cells().len(),
+        Change::Partial(partial) | Change::Whole(partial) => partial.cells().len(),
+    };
+    if carried > CELLS_MAX {
+        return Ok(Finding::Join);
+    }
+    match Stored::fetch_to_join(rows, &prefix, &write.change, CELLS_MAX) {
+        Ok(stored) => Ok(Finding::Store(Box::new(stored))),
+        Err(ReadError::TooMany) => Ok(Finding::Join),
+        Err(error) => Err(error),
+    }
 }
 
-/// Joins a write in and acknowledges it once it is as durable as was asked (invariant 11).
+/// Joins a write in and acknowledges it.
 pub(super) fn store(
     shared: &mut Shared,
     from: NodeId,
@@ -49,11 +59,23 @@ pub(super) fn store(
     stored: &mut Stored,
     effects: &mut Effects,
 ) {
+    apply(shared, about.1, &write.key, stored, &write.change, effects);
+    acknowledge(shared, from, about, write.durability, effects);
+}
+
+/// Acknowledges what was joined by this event, and by those before it, once it is as durable as was asked
+/// (invariant 11).
+pub(super) fn acknowledge(
+    shared: &Shared,
+    from: NodeId,
+    about: (RequestId, Slice),
+    durability: Durability,
+    effects: &mut Effects,
+) {
     let (request, slice) = about;
-    apply(shared, slice, &write.key, stored, &write.change, effects);
     let counts = shared.slices.get(&slice).is_some_and(|state| admit::counts(shared, state));
     let answer = if counts { WriteAnswer::Stored } else { WriteAnswer::NotReceived };
-    let after = match write.durability {
+    let after = match durability {
         Durability::AsSet => After::Durable,
         Durability::Synced => After::Synced,
     };

@@ -188,6 +188,22 @@ impl KeyPrefix {
         self.derived(Derived::Tallied, &rest)
     }
 
+    /// The address of a cell in the order of hashes.
+    #[must_use]
+    pub fn cell_order(&self, address: &Address) -> Bytes {
+        let mut rest = BytesMut::with_capacity(9 + address.path.len());
+        rest.put_u64(address.hash());
+        rest.put_u8(address.kind as u8);
+        rest.put_slice(&address.path);
+        self.derived(Derived::CellOrder, &rest)
+    }
+
+    /// The address of the mark that a job on the key is under way.
+    #[must_use]
+    pub fn unfinished(&self) -> Bytes {
+        self.derived(Derived::Unfinished, &[])
+    }
+
     /// The address of the key's mark in the order of deadlines.
     #[must_use]
     pub fn deadline(&self, millis: u64) -> Bytes {

@@ -29,6 +29,8 @@ pub(crate) struct Bench {
     pub(crate) lane: Lane,
     pub(crate) store: MemoryStore,
     pub(crate) sent: Vec<(NodeId, Message)>,
+    /// How many more events are handled before it stops, if it does.
+    pub(crate) steps_left: Option<usize>,
     now: Now,
     requests: u128,
 }
@@ -75,7 +77,7 @@ impl Bench {
             now,
         };
         let lane = Lane::open(start, &store).unwrap();
-        let mut bench = Bench { lane, store, sent: Vec::new(), now, requests: 0 };
+        let mut bench = Bench { lane, store, sent: Vec::new(), steps_left: None, now, requests: 0 };
         bench.run(Event::View(view()));
         bench
     }
@@ -84,6 +86,10 @@ impl Bench {
     pub(crate) fn run(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            if let Some(left) = &mut self.steps_left {
+                let Some(fewer) = left.checked_sub(1) else { return };
+                *left = fewer;
+            }
             let found = self.lane.read(&event, &self.store).unwrap();
             let mut effects = Effects::new();
             self.lane.handle(event, found, self.now, &mut effects);

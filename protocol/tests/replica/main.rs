@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
+mod large;
 mod lazy;
 mod operations;
 mod rows;

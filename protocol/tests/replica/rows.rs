@@ -1,7 +1,7 @@
 //! What is derived from a key's rows, derived anew.
 
 use bytes::Bytes;
-use coterie_crdt::{Cells, Kind, State};
+use coterie_crdt::{Cells, Kind, Root, State};
 use coterie_protocol::rows::address::KeyPrefix;
 
 /// The addresses of all derived rows of a key, leaves aside.
@@ -17,5 +17,7 @@ pub(crate) fn derived(prefix: &KeyPrefix, state: &State) -> Vec<Bytes> {
     }
     let deadline = state.root().and_then(|root| root.expiry.deadline());
     rows.extend(deadline.map(|at| prefix.deadline(at)));
+    let unfinished = |root: &&Root| root.pending.is_some() || root.transfer.is_some();
+    rows.extend(state.root().filter(unfinished).map(|_| prefix.unfinished()));
     rows
 }
