@@ -186,7 +186,7 @@ pub(super) fn again(
     (layout, epoch): (SetVersion, u64),
 ) -> Result<(), Refusal> {
     let state = shared.slices.get(&slice).ok_or(Refusal::NotOwner)?;
-    if state.epoch > epoch {
+    if !state.admits_epoch(epoch) {
         return Err(Refusal::EpochStale { epoch: state.epoch });
     }
     let known = state.replica.sets().tag();
