@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_ring::decision::Tip;
-use coterie_swim::Now;
+use coterie_swim::{Now, Rank};
 use coterie_wire::Incarnation;
 use coterie_wire::peer::control::{ControlMessage, Remember};
 use rand::RngExt;
 
 use super::Control;
 use super::effects::ControlEffects;
+use super::membership::swim_id;
 use super::report::{AmnesiaCause, Report};
 use crate::effects::After;
 use crate::view::Liveness;
@@ -81,7 +82,14 @@ impl Control {
 
     /// Whether this node may begin to serve.
     pub(super) fn may_serve(&mut self, now: Now) -> bool {
-        let down = |peer: &NodeId| self.liveness.get(peer) == Some(&Liveness::Down);
+        let somebody_answered = !self.asking.tips.is_empty();
+        let down = |peer: &NodeId| {
+            // Whom others convicted is shown as suspect here for a while, or not at all if an earlier life knew already;
+            // it is dead all the same. But what a life knew counts only once somebody is heard from.
+            let evidence = self.swim.evidence(swim_id(*peer));
+            let dead = evidence.is_some_and(|evidence| evidence.rank >= Rank::Down);
+            self.liveness.get(peer) == Some(&Liveness::Down) || (dead && somebody_answered)
+        };
         self.asking.over |=
             self.asking.unanswered.iter().all(down) || now.monotonic >= self.asking.until;
         self.asking.over

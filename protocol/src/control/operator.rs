@@ -56,7 +56,7 @@ pub enum Command {
         /// Which.
         nodes: Vec<NodeId>,
     },
-    /// A joining node takes the place of one that is gone for good, in one decision.
+    /// A newcomer takes the place of a node that is gone for good: of one that is still joining, in one decision.
     Replace {
         /// Who is gone.
         old: NodeId,
@@ -209,9 +209,8 @@ impl Control {
                 self.agree(Event::Commit, now, effects);
             }
             Command::Force { removed } => {
-                // Whether there is a layout is seen when it is made: last copies are given up here.
                 let intent = self.removing(&removed)?;
-                self.agree(Event::Intent(intent), now, effects);
+                self.ask_for(intent, now, effects)?;
                 self.agree(Event::Force, now, effects);
             }
             Command::GiveUp { owners } => {
@@ -319,7 +318,7 @@ impl Control {
         effects: &mut ControlEffects,
     ) -> Result<(), CommandError> {
         let (gone, newcomer) = (self.node(old)?, self.node(new)?);
-        if newcomer.state != NodeState::Joining {
+        if !matches!(newcomer.state, NodeState::Joining | NodeState::Active) {
             return Err(CommandError::WrongState { node: new, state: newcomer.state });
         }
         if gone.state == NodeState::Removed {

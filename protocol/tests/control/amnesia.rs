@@ -1,0 +1,237 @@
+//! A node that lost what it acknowledged is told so, and does not serve before it could be (invariant 2).
+
+use std::time::Duration;
+
+use coterie_protocol::control::{AmnesiaCause, Event, Past, Report, SyncPolicy};
+use coterie_protocol::rows::{Batch, MemoryStore, Space, Store, address};
+use coterie_protocol::{ControlEvent, View};
+use coterie_wire::Committed;
+
+use crate::cluster::{Cluster, id};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Node 1 acknowledges a commit to the others.
+fn acknowledge(cluster: &mut Cluster, number: u64) {
+    let incarnation = cluster.view(1).incarnation;
+    for node in [0, 2] {
+        let committed = Committed { incarnation, lane: 0, number };
+        let event = ControlEvent::Acknowledged { peer: id(1), committed };
+        cluster.handle(node, Event::Lane(event));
+    }
+}
+
+/// The storage of node 1 has this commit.
+fn commit(cluster: &mut Cluster, number: u64) {
+    let mut batch = Batch::new();
+    batch.put(Space::Control, address::commits(0), number.to_be_bytes().to_vec());
+    cluster.machines[1].store.commit(&batch).unwrap();
+}
+
+fn restart(cluster: &mut Cluster) -> View {
+    cluster.kill(1);
+    cluster.machines[1].reports.clear();
+    cluster.start(1).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    cluster.view(1).clone()
+}
+
+fn amnesia(cluster: &Cluster) -> Vec<AmnesiaCause> {
+    let cause = |report: &Report| match report {
+        Report::Amnesia(cause) => Some(*cause),
+        _ => None,
+    };
+    cluster.machines[1].reports.iter().filter_map(cause).collect()
+}
+
+#[test]
+fn who_lost_what_it_acknowledged_is_told_before_it_serves() {
+    let mut cluster = Cluster::grown(1, 3);
+    let before = cluster.view(1).incarnation;
+    commit(&mut cluster, 6);
+    acknowledge(&mut cluster, 7);
+    let view = restart(&mut cluster);
+    assert!(view.amnesiac && view.incarnation != before);
+    assert!(cluster.control(1).actors_spent());
+    let told = amnesia(&cluster);
+    assert!(matches!(told[..], [AmnesiaCause::Told { lane: 0, remembered: 7, recovered: 6, .. }]));
+    cluster.until("its lanes have received all again", MINUTE, |cluster| !cluster.view(1).amnesiac);
+    assert!(cluster.has_reported(1, |report| *report == Report::Recovered));
+}
+
+#[test]
+fn who_kept_all_that_it_acknowledged_goes_on_as_before() {
+    let mut cluster = Cluster::grown(2, 3);
+    let before = cluster.view(1).incarnation;
+    commit(&mut cluster, 7);
+    acknowledge(&mut cluster, 7);
+    for _ in 0..3 {
+        let view = restart(&mut cluster);
+        assert_eq!((view.amnesiac, view.incarnation), (false, before));
+        assert!(!cluster.control(1).actors_spent());
+    }
+}
+
+#[test]
+fn what_is_remembered_outlives_those_who_remember() {
+    let mut cluster = Cluster::grown(3, 3);
+    acknowledge(&mut cluster, 7);
+    cluster.run(Duration::from_secs(2));
+    for node in [0, 1, 2] {
+        cluster.crash(node);
+    }
+    for node in [0, 1, 2] {
+        cluster.start(node).unwrap();
+    }
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    assert!(matches!(amnesia(&cluster)[..], [AmnesiaCause::Told { .. }]));
+}
+
+#[test]
+fn a_loss_is_remembered_until_it_is_made_good() {
+    let mut cluster = Cluster::grown(4, 3);
+    acknowledge(&mut cluster, 7);
+    let first = restart(&mut cluster);
+    assert!(first.amnesiac);
+    // It dies again before its lanes have received everything.
+    let second = restart(&mut cluster);
+    assert!(second.amnesiac);
+    assert_eq!(second.incarnation, first.incarnation);
+}
+
+#[test]
+fn nobody_serves_before_the_others_have_answered_or_are_down() {
+    let mut cluster = Cluster::grown(5, 3);
+    cluster.run(Duration::from_secs(15));
+    cluster.kill(1);
+    cluster.sides[1] = 1;
+    let started = cluster.now;
+    cluster.start(1).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    let waited = cluster.now - started;
+    assert!(waited >= cluster.settings().ask_max, "waited {waited:?}");
+    // Who is late is heard all the same.
+    acknowledge(&mut cluster, 9);
+    assert!(!cluster.view(1).amnesiac);
+    cluster.sides.fill(0);
+    cluster.until("it is told", MINUTE, |cluster| !amnesia(cluster).is_empty());
+
+    // With one member down, which the others know, it does not wait for that one.
+    cluster.kill(2);
+    cluster.run(Duration::from_secs(20));
+    cluster.kill(1);
+    let started = cluster.now;
+    cluster.start(1).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    let waited = cluster.now - started;
+    assert!(waited < Duration::from_secs(3), "waited {waited:?}");
+}
+
+#[test]
+fn an_unclean_stop_of_the_machine_spends_actors_and_loses_what_was_synced_periodically() {
+    for (sync, loses) in [(SyncPolicy::Always, false), (SyncPolicy::Periodic, true)] {
+        let mut cluster = Cluster::grown(6, 3);
+        cluster.kill(1);
+        cluster.machines[1].sync = Some(sync);
+        cluster.start(1).unwrap();
+        cluster.run(Duration::from_secs(10));
+        let before = cluster.view(1).incarnation;
+        cluster.crash(1);
+        cluster.start(1).unwrap();
+        assert!(cluster.control(1).actors_spent());
+        cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+        assert_ne!(cluster.view(1).incarnation, before);
+        assert_eq!(cluster.view(1).amnesiac, loses);
+
+        cluster.run(Duration::from_secs(10));
+        let before = cluster.view(1).incarnation;
+        cluster.reboot(1);
+        cluster.start(1).unwrap();
+        assert!(!cluster.control(1).actors_spent());
+        cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+        assert_eq!(cluster.view(1).incarnation, before);
+        assert!(!cluster.view(1).amnesiac);
+    }
+}
+
+#[test]
+fn a_storage_that_went_back_in_time_is_found_out() {
+    let mut cluster = Cluster::grown(7, 3);
+    acknowledge(&mut cluster, 1);
+    commit(&mut cluster, 1);
+    cluster.reboot(1);
+    let backup = cluster.machines[1].store.clone();
+    // The machine crashes later on, so that another life begins, of which the others hear.
+    cluster.start(1).unwrap();
+    cluster.run(Duration::from_secs(1));
+    cluster.crash(1);
+    cluster.start(1).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    acknowledge(&mut cluster, 2);
+    cluster.kill(1);
+    cluster.machines[1].store = backup;
+    cluster.machines[1].reports.clear();
+    cluster.start(1).unwrap();
+    cluster.until("it is found out", MINUTE, |cluster| !amnesia(cluster).is_empty());
+    assert!(matches!(amnesia(&cluster)[..], [AmnesiaCause::Superseded { .. }]));
+}
+
+#[test]
+fn a_restored_node_receives_all_again_and_does_not_vote_on_what_it_may_have_voted_on() {
+    let mut cluster = Cluster::grown(8, 3);
+    let backup = cluster.machines[1].store.clone();
+    let weight = |cluster: &mut Cluster, weight: u32| {
+        cluster
+            .command(0, coterie_protocol::control::Command::Weight { node: id(0), weight })
+            .unwrap();
+        cluster.until("it is decided", MINUTE, |cluster| {
+            let snapshot = cluster.view(0).decision.layout().snapshot();
+            snapshot.node(id(0)).unwrap().weight == weight && cluster.is_settled([0, 2].into_iter())
+        });
+    };
+    weight(&mut cluster, 2);
+    weight(&mut cluster, 3);
+    cluster.kill(1);
+    cluster.machines[1].store = backup;
+    cluster.start_after(1, Past::Restored).unwrap();
+    cluster.until("it serves, with what is in force", MINUTE, |cluster| {
+        cluster.machines[1].view.is_some() && cluster.is_settled(0..3)
+    });
+    assert_eq!(amnesia(&cluster)[..1], [AmnesiaCause::Restored]);
+    assert!(cluster.control(1).status().abstains);
+    weight(&mut cluster, 4);
+    cluster.until("it votes again", MINUTE, |cluster| !cluster.control(1).status().abstains);
+}
+
+#[test]
+fn an_owner_whose_storage_was_wiped_counts_for_nothing_until_it_has_received_its_share() {
+    let mut cluster = Cluster::grown(9, 3);
+    cluster.kill(1);
+    cluster.machines[1].store = MemoryStore::new();
+    cluster.start(1).unwrap();
+    cluster.until("it has a view", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    assert!(cluster.view(1).amnesiac);
+    assert_eq!(amnesia(&cluster), [AmnesiaCause::Wiped]);
+    assert!(cluster.control(1).status().abstains);
+}
+
+#[test]
+fn a_cluster_that_was_restored_as_a_whole_goes_on_from_there() {
+    let mut cluster = Cluster::grown(10, 3);
+    let backups: Vec<_> = (0..3).map(|node| cluster.machines[node].store.clone()).collect();
+    acknowledge(&mut cluster, 50);
+    cluster.run(Duration::from_secs(5));
+    for (node, backup) in backups.into_iter().enumerate() {
+        cluster.kill(node);
+        cluster.machines[node].store = backup;
+    }
+    for node in 0..3 {
+        cluster.start_after(node, Past::ClusterRestored).unwrap();
+        assert!(cluster.control(node).actors_spent());
+    }
+    cluster.run(Duration::from_secs(10));
+    for node in 0..3 {
+        assert!(!cluster.view(node).amnesiac);
+        assert!(!cluster.control(node).status().abstains);
+    }
+}
