@@ -151,7 +151,11 @@ fn syncs() -> impl Iterator<Item = Body> {
             number: 2,
             step: Box::new(Step::Transfer { context: context(), upto: address(), chunk }),
         },
-        Sync::Answer { number: 1, pause, answer: Box::new(Answer::Rows { parcel, more: true }) },
+        Sync::Answer {
+            number: 1,
+            pause,
+            answer: Box::new(Answer::Rows { parcel, more: true, incomplete: false }),
+        },
         Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
     ];
     syncs.into_iter().map(Body::Sync)

@@ -32,6 +32,10 @@ pub struct Settings {
     pub hint_bytes_max: u64,
     /// Bytes of hints that a node lets others bring it in a second.
     pub hint_bytes_per_second: u64,
+    /// How often digests are compared with each co-owner.
+    pub sync_every: Duration,
+    /// How many bytes of repair and transfers a lane takes in each second, below client traffic.
+    pub repair_bytes_per_second: u64,
 }
 
 impl Default for Settings {
@@ -43,6 +47,8 @@ impl Default for Settings {
             remember_requests: Duration::from_secs(60),
             hint_bytes_max: 4 << 30,
             hint_bytes_per_second: 16 << 20,
+            sync_every: Duration::from_secs(4),
+            repair_bytes_per_second: 16 << 20,
         }
     }
 }

@@ -74,6 +74,12 @@ impl KeyPrefix {
         &self.0
     }
 
+    /// The prefix of these bytes, which were one's.
+    #[must_use]
+    pub(crate) fn of(bytes: &Bytes) -> Self {
+        KeyPrefix(bytes.clone())
+    }
+
     /// The address of the key's root.
     #[must_use]
     pub fn root(&self) -> Bytes {

@@ -29,7 +29,7 @@ pub use change::{StrongChange, StrongOperation};
 pub use requests::Requests;
 pub use row::{Acceptor, DamagedRow, decode, digest, encode, is_register};
 pub use value::{MalformedValue, REMEMBERED_MAX, Remembered, STRONG_VALUE_BYTES_MAX, StrongValue};
-pub use voter::vote_row;
+pub use voter::{store, vote_row};
 
 /// What happens to strong keys from within the lane.
 #[derive(Clone, Debug)]

@@ -138,7 +138,11 @@ pub fn vote_row(
     Ok(acceptor.learn(vote).then_some((before, acceptor)))
 }
 
-fn store(
+/// Writes an acceptor of a key of one of this lane's slices, whose digest was `before`.
+///
+/// # Panics
+/// If the lane does not own the slice.
+pub fn store(
     shared: &mut Shared,
     slice: Slice,
     key: &Key,

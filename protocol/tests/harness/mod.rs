@@ -43,6 +43,9 @@ pub(crate) struct Node {
 /// Says of a message from, to, whether it is lost.
 type Loses = Box<dyn FnMut(NodeId, NodeId, &Message) -> bool>;
 
+/// Changes the order of messages under way, or repeats some; there is at least one.
+type Disturbs = Box<dyn FnMut(&mut VecDeque<(NodeId, NodeId, Message)>)>;
+
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) now: Now,
@@ -54,6 +57,7 @@ pub(crate) struct Cluster {
     /// One-way cuts.
     cuts: BTreeSet<(NodeId, NodeId)>,
     loses: Option<Loses>,
+    disturbs: Option<Disturbs>,
     clients: u64,
 }
 
@@ -88,6 +92,7 @@ impl Cluster {
             responses: BTreeMap::new(),
             cuts: BTreeSet::new(),
             loses: None,
+            disturbs: None,
             clients: 0,
         };
         for index in 0..cluster.nodes.len() {
@@ -236,8 +241,19 @@ impl Cluster {
         }
     }
 
+    /// What is under way is reordered or repeated before each message from now on.
+    pub(crate) fn disturb(
+        &mut self,
+        disturbs: impl FnMut(&mut VecDeque<(NodeId, NodeId, Message)>) + 'static,
+    ) {
+        self.disturbs = Some(Box::new(disturbs));
+    }
+
     /// Delivers one message; false if there is none.
     pub(crate) fn step(&mut self) -> bool {
+        if let Some(disturbs) = self.disturbs.as_mut().filter(|_| !self.messages.is_empty()) {
+            disturbs(&mut self.messages);
+        }
         let Some((from, to, message)) = self.messages.pop_front() else { return false };
         let lost = self.cuts.contains(&(from, to))
             || self.loses.as_mut().is_some_and(|loses| loses(from, to, &message));

@@ -168,6 +168,9 @@ pub enum Answer {
         parcel: Parcel,
         /// Whether there are more.
         more: bool,
+        /// Whether something could not be compared or joined so far: a delete of it is being swept, or it is
+        /// damaged.
+        incomplete: bool,
     },
     /// The chunk that was asked for.
     Chunk {

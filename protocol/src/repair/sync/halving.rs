@@ -77,6 +77,11 @@ impl Listing {
         Listing { entries, sums, differs }
     }
 
+    /// What was listed.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
     fn inside(&self, range: HashRange) -> std::ops::Range<usize> {
         let from = self.entries.partition_point(|entry| entry.hash < range.from);
         let count = self.entries[from..].partition_point(|entry| entry.hash <= range.to);

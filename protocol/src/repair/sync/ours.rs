@@ -1,0 +1,547 @@
+//! Sessions that this node began: it asks step by step, until everything is joined on both sides.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use coterie_ring::NodeId;
+use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Step, Sync};
+use coterie_wire::{Body, Key, Message, RequestId, Slice};
+
+use super::contents::Held;
+use super::event::{Asker, SyncError};
+use super::halving::{Asking, Entry, HashRange, Listing, Mismatch};
+use super::listing::{KeyLister, Listed};
+use super::space::{self, Leaves, Subject};
+use super::work::{self, Gave, Giving, Taking, Took};
+use crate::effects::{Class, Effects};
+use crate::lane::Shared;
+use crate::rows::address::KeyPrefix;
+use crate::rows::{NotResident, Rows};
+
+/// How long an answer is waited for before the step is sent again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often a step is sent before the peer counts as unreachable.
+const TRIES: u8 = 8;
+
+/// A session that this node began.
+#[derive(Debug)]
+pub(super) struct Ours {
+    pub(super) with: NodeId,
+    pub(super) slice: Slice,
+    pub(super) began: Duration,
+    /// Who is told how it ends.
+    pub(super) asker: Asker,
+    /// The session on a slice that this one, on a large key of it, is part of.
+    pub(super) parent: Option<RequestId>,
+    request: RequestId,
+    epoch: u64,
+    subject: Subject,
+    salt: u64,
+    phase: Phase,
+    flight: Option<Flight>,
+    number: u32,
+    leaves: Option<Leaves>,
+    /// The hashes being compared, and the last of all.
+    window: HashRange,
+    last: u64,
+    giving: Giving,
+    /// How long to wait before more rows are asked for or sent: the credit of who receives them.
+    pause: Duration,
+    large: BTreeSet<Key>,
+    incomplete: bool,
+}
+
+/// The step that is to be answered.
+#[derive(Debug)]
+struct Flight {
+    step: Step,
+    due: Duration,
+    sent: u8,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The key is being read.
+    Reading,
+    /// The key is being joined by the peer.
+    Joining,
+    /// The sums of leaves are being compared.
+    Opening,
+    /// The rows of some leaves are being listed.
+    Listing(KeyLister),
+    /// Ranges are being opened, and then halved.
+    Comparing { asking: Box<Asking>, opened: bool },
+    /// Rows of the peer are asked for.
+    Pulling { equal: u128 },
+    /// Rows of the peer are being joined.
+    Taking { taking: Taking, then: Then },
+    /// Rows for the peer are being read.
+    Giving,
+    /// Rows for the peer are on their way.
+    Given,
+    /// Large keys are being synchronised, in sessions of their own.
+    Keys,
+    /// The whole is compared.
+    Closing,
+}
+
+/// What follows when rows of the peer are joined.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// The peer has more.
+    Pull { equal: u128 },
+    /// These were all that it found to differ.
+    Give,
+    /// These were what it has more of than it was given.
+    Next { more: bool },
+    /// That was all.
+    End,
+}
+
+/// What one event of a session has read.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    Held(Box<Held>),
+    Listed(Listed),
+    Took(Took),
+    Gave(Gave),
+}
+
+/// What a session wants to have done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing: it waits for an answer.
+    Wait,
+    /// To be handed its event, to go on with rows.
+    Work,
+    /// The next large key is to be synchronised, in a session of its own.
+    Key(Key),
+    /// It has ended.
+    End(Result<(), SyncError>),
+    /// It has ended, and both sides had this digest of the slice at the end.
+    Equal(u128),
+}
+
+impl Ours {
+    /// Begins to synchronise a slice that this lane owns.
+    pub(super) fn slice(
+        shared: &mut Shared,
+        slice: Slice,
+        with: NodeId,
+        asker: Asker,
+        effects: &mut Effects,
+    ) -> Self {
+        let leaves = space::pack(shared.slices[&slice].tree.leaves());
+        let mut ours = Ours::new(shared, slice, with, Subject::Keys, (asker, None));
+        let salt = ours.salt;
+        ours.send(shared, Step::Slice { salt, leaves }, Duration::ZERO, effects);
+        ours
+    }
+
+    /// Begins to synchronise a key of a slice that this lane owns, by itself or as part of another session.
+    pub(super) fn key(
+        shared: &mut Shared,
+        slice: Slice,
+        key: Key,
+        with: NodeId,
+        told: (Asker, Option<RequestId>),
+    ) -> Self {
+        let ours = Ours::new(shared, slice, with, Subject::Cells(key), told);
+        Ours { phase: Phase::Reading, ..ours }
+    }
+
+    fn new(
+        shared: &mut Shared,
+        slice: Slice,
+        with: NodeId,
+        subject: Subject,
+        (asker, parent): (Asker, Option<RequestId>),
+    ) -> Self {
+        let window = subject.hashes(slice, shared);
+        Ours {
+            with,
+            slice,
+            began: shared.now.monotonic,
+            asker,
+            parent,
+            request: shared.draw_request(),
+            epoch: shared.slices[&slice].epoch,
+            subject,
+            salt: shared.random(),
+            phase: Phase::Opening,
+            flight: None,
+            number: 0,
+            leaves: None,
+            window,
+            last: window.to,
+            giving: Giving::default(),
+            pause: Duration::ZERO,
+            large: BTreeSet::new(),
+            incomplete: false,
+        }
+    }
+
+    /// The key, of a session on one.
+    pub(super) fn of_key(&self) -> Option<&Key> {
+        match &self.subject {
+            Subject::Keys => None,
+            Subject::Cells(key) => Some(key),
+        }
+    }
+
+    /// The id of its messages.
+    pub(super) fn request(&self) -> RequestId {
+        self.request
+    }
+
+    /// Sends a step, after `pause`.
+    fn send(&mut self, shared: &Shared, step: Step, pause: Duration, effects: &mut Effects) {
+        let due = shared.now.monotonic + pause;
+        self.flight = Some(Flight { step, due, sent: 0 });
+        if pause.is_zero() {
+            let sent = self.tick(shared, effects);
+            assert!(sent.is_none(), "a first try is made");
+        }
+    }
+
+    /// When it wants to be told that time has passed.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.flight.as_ref().map(|flight| flight.due)
+    }
+
+    /// Sends what is due, or gives up.
+    pub(super) fn tick(&mut self, shared: &Shared, effects: &mut Effects) -> Option<SyncError> {
+        let flight = self.flight.as_mut().filter(|flight| flight.due <= shared.now.monotonic)?;
+        if flight.sent == TRIES {
+            return Some(SyncError::Unreachable);
+        }
+        flight.sent += 1;
+        flight.due = shared.now.monotonic + RETRY;
+        let step = Box::new(flight.step.clone());
+        let message = self.message(shared, Sync::Step { number: self.number, step });
+        effects.send(self.with, Class::Bulk, message);
+        None
+    }
+
+    fn message(&self, shared: &Shared, body: Sync) -> Message {
+        // State is of the epoch that the session began in, also where this node has gone on since.
+        let epoch = self.epoch;
+        Message { epoch, ..shared.message(self.request, self.slice, Body::Sync(body)) }
+    }
+
+    /// Whether a message is of this session's purge epoch.
+    pub(super) fn is_of(&self, shared: &Shared, epoch: u64) -> bool {
+        epoch == self.epoch && self.is_allowed(shared)
+    }
+
+    /// Whether it may go on: within one purge epoch, between owners (invariant 19).
+    pub(super) fn is_allowed(&self, shared: &Shared) -> bool {
+        shared.slices.get(&self.slice).is_some_and(|state| {
+            state.epoch == self.epoch && state.replica.sets().owners().contains(&self.with)
+        })
+    }
+
+    /// Takes in the answer to a step; other answers are not looked at.
+    pub(super) fn answered(
+        &mut self,
+        shared: &mut Shared,
+        number: u32,
+        pause: Duration,
+        answer: Answer,
+        effects: &mut Effects,
+    ) -> Next {
+        if number != self.number || self.flight.take().is_none() {
+            return Next::Wait;
+        }
+        self.number += 1;
+        self.pause = pause;
+        let phase = std::mem::replace(&mut self.phase, Phase::Opening);
+        match self.advance(shared, phase, answer, effects) {
+            Ok(next) => next,
+            Err(error) => Next::End(Err(error)),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        shared: &mut Shared,
+        phase: Phase,
+        answer: Answer,
+        effects: &mut Effects,
+    ) -> Result<Next, SyncError> {
+        match (phase, answer) {
+            (_, Answer::Ended(end)) => Err(ended(end)),
+            (Phase::Joining, Answer::Same) => Ok(Next::End(Ok(()))),
+            (Phase::Joining, Answer::Key { key }) => self.take(Parcel::Keys(vec![key]), Then::End),
+            (Phase::Opening, Answer::Leaves { differing }) => {
+                self.leaves = Some(Leaves::told(&differing).ok_or(SyncError::Refused)?);
+                Ok(self.list(shared, effects))
+            }
+            (Phase::Comparing { asking, .. }, Answer::Verdicts { to, .. })
+                if to < self.window.to =>
+            {
+                // The peer has more there than it can hold: both compare less at a time.
+                self.window.to = to.max(self.window.from);
+                let mut entries = asking.listing.into_entries();
+                entries.retain(|entry| entry.hash <= self.window.to);
+                Ok(self.open(shared, entries, effects))
+            }
+            (Phase::Comparing { mut asking, opened }, Answer::Verdicts { bits, .. }) => {
+                let fits = if opened { asking.answered(&bits) } else { asking.opened(&bits) };
+                fits.map_err(|Mismatch| SyncError::Refused)?;
+                self.compare(shared, asking, effects);
+                Ok(Next::Wait)
+            }
+            (Phase::Pulling { equal }, Answer::Rows { parcel, more, incomplete }) => {
+                let then = if more { Then::Pull { equal } } else { Then::Give };
+                self.incomplete |= incomplete;
+                self.take(parcel, then)
+            }
+            (Phase::Given, Answer::Rows { parcel, more, incomplete }) => {
+                self.incomplete |= incomplete;
+                self.take(parcel, Then::Next { more })
+            }
+            (Phase::Closing, Answer::Closed { equal }) => {
+                let state = &shared.slices[&self.slice];
+                Ok(match (equal, self.incomplete) {
+                    (true, false) => Next::Equal(state.tree.root()),
+                    (false, false) => Next::End(Ok(())),
+                    (_, true) => Next::End(Err(SyncError::Incomplete)),
+                })
+            }
+            (_, _) => Err(SyncError::Refused),
+        }
+    }
+
+    /// Lists the next differing leaves, or goes on to what comes after the last.
+    fn list(&mut self, shared: &mut Shared, effects: &mut Effects) -> Next {
+        let window = HashRange { from: self.window.from, to: self.last };
+        let ranges = self.ranges(shared, window);
+        if ranges.is_empty() {
+            return self.after_rows(shared, effects);
+        }
+        let buckets = space::buckets(shared, self.slice);
+        self.phase = Phase::Listing(KeyLister::new(self.slice, buckets, ranges, self.last));
+        Next::Work
+    }
+
+    fn ranges(&self, shared: &Shared, window: HashRange) -> Vec<HashRange> {
+        let leaves = self.leaves.as_ref();
+        leaves.map_or(Vec::new(), |leaves| leaves.ranges(&self.subject, self.slice, shared, window))
+    }
+
+    /// Opens the ranges that were listed.
+    fn open(&mut self, shared: &Shared, entries: Vec<Entry>, effects: &mut Effects) -> Next {
+        let ranges = self.ranges(shared, self.window);
+        let asking = Box::new(Asking::new(Listing::new(entries, self.salt), ranges));
+        let HashRange { from, to } = self.window;
+        let step = Step::Open { from, to, sums: asking.totals() };
+        self.phase = Phase::Comparing { asking, opened: false };
+        self.send(shared, step, Duration::ZERO, effects);
+        Next::Wait
+    }
+
+    /// Asks on, or for the rows that differ.
+    fn compare(&mut self, shared: &Shared, asking: Box<Asking>, effects: &mut Effects) {
+        if asking.is_done() {
+            let equal = asking.listing.equal();
+            self.giving.wanted = asking.listing.differing().cloned().collect();
+            self.phase = Phase::Pulling { equal };
+            self.send(shared, Step::Pull { equal }, Duration::ZERO, effects);
+        } else {
+            let ranges = asking.question();
+            self.phase = Phase::Comparing { asking, opened: true };
+            self.send(shared, Step::Halve { ranges }, Duration::ZERO, effects);
+        }
+    }
+
+    fn take(&mut self, parcel: Parcel, then: Then) -> Result<Next, SyncError> {
+        let Parcel::Keys(keys) = parcel else { return Err(SyncError::Refused) };
+        self.phase = Phase::Taking { taking: Taking::new(keys), then };
+        Ok(Next::Work)
+    }
+
+    /// Everything was compared: large keys follow, one by one, and then the end.
+    fn after_rows(&mut self, shared: &mut Shared, effects: &mut Effects) -> Next {
+        if let Some(key) = self.large.pop_first() {
+            self.phase = Phase::Keys;
+            return Next::Key(key);
+        }
+        self.phase = Phase::Closing;
+        let root = shared.slices[&self.slice].tree.root();
+        self.send(shared, Step::Close { root }, Duration::ZERO, effects);
+        Next::Wait
+    }
+
+    /// A large key was synchronised, or was not.
+    pub(super) fn key_ended(
+        &mut self,
+        shared: &mut Shared,
+        outcome: Result<(), SyncError>,
+        effects: &mut Effects,
+    ) -> Next {
+        self.incomplete |= outcome.is_err();
+        match outcome {
+            Err(error @ SyncError::Unreachable) => Next::End(Err(error)),
+            Ok(()) | Err(_) => self.after_rows(shared, effects),
+        }
+    }
+
+    /// Reads the next rows.
+    pub(super) fn read(&self, shared: &Shared, rows: &impl Rows) -> Result<Found, NotResident> {
+        Ok(match &self.phase {
+            Phase::Reading => Found::Held(Box::new(self.read_key(rows)?)),
+            Phase::Listing(lister) => Found::Listed(lister.read(rows)?),
+            Phase::Taking { taking, .. } => Found::Took(taking.read(shared, self.slice, rows)?),
+            Phase::Giving => Found::Gave(self.giving.read(rows)?),
+            Phase::Joining
+            | Phase::Opening
+            | Phase::Comparing { .. }
+            | Phase::Pulling { .. }
+            | Phase::Given
+            | Phase::Keys
+            | Phase::Closing => Found::Nothing,
+        })
+    }
+
+    fn read_key(&self, rows: &impl Rows) -> Result<Held, NotResident> {
+        let Subject::Cells(key) = &self.subject else { return Ok(Held::Damaged) };
+        Held::read(rows, &KeyPrefix::new(self.slice.partition, key))
+    }
+
+    fn send_key(&mut self, shared: &Shared, held: &Held, effects: &mut Effects) -> Next {
+        let Subject::Cells(key) = &self.subject else { return Next::Wait };
+        let key = match (held, held.to_send(key)) {
+            (_, Some(state)) => state,
+            // A promise without a vote: the peer may have more.
+            (Held::Vote(_), None) => {
+                KeyState { key: key.clone(), digest: 0, contents: Contents::Large }
+            }
+            (_, None) => return Next::End(Err(SyncError::Incomplete)),
+        };
+        self.phase = Phase::Joining;
+        self.send(shared, Step::Key { key }, Duration::ZERO, effects);
+        Next::Wait
+    }
+
+    /// Goes on with what was read.
+    pub(super) fn work(
+        &mut self,
+        shared: &mut Shared,
+        found: Found,
+        effects: &mut Effects,
+    ) -> Next {
+        let phase = std::mem::replace(&mut self.phase, Phase::Opening);
+        match (phase, found) {
+            (Phase::Reading, Found::Held(held)) => self.send_key(shared, &held, effects),
+            (Phase::Listing(mut lister), Found::Listed(listed)) => {
+                lister.take(listed);
+                if !lister.is_done() {
+                    self.phase = Phase::Listing(lister);
+                    return Next::Work;
+                }
+                self.incomplete |= lister.incomplete;
+                let (entries, to) = lister.finish();
+                self.window.to = to;
+                self.open(shared, entries, effects)
+            }
+            (Phase::Taking { mut taking, then }, Found::Took(took)) => {
+                taking.take(shared, self.slice, took, effects);
+                if !taking.is_done() {
+                    self.phase = Phase::Taking { taking, then };
+                    return Next::Work;
+                }
+                self.taken(shared, taking, then, effects)
+            }
+            (Phase::Giving, Found::Gave(gave)) => {
+                self.giving.take(gave);
+                self.give(shared, effects)
+            }
+            (phase, _) => {
+                // An event that was handed back twice.
+                self.phase = phase;
+                Next::Wait
+            }
+        }
+    }
+
+    /// What the peer sent is joined.
+    fn taken(
+        &mut self,
+        shared: &mut Shared,
+        taking: Taking,
+        then: Then,
+        effects: &mut Effects,
+    ) -> Next {
+        self.incomplete |= taking.incomplete;
+        self.large.extend(taking.large);
+        for at in &taking.equal {
+            self.giving.wanted.remove(at);
+        }
+        match then {
+            Then::Pull { equal } => {
+                self.giving.wanted.extend(taking.more);
+                self.phase = Phase::Pulling { equal };
+                let pause = std::mem::take(&mut self.pause);
+                self.send(shared, Step::Pull { equal }, pause, effects);
+                Next::Wait
+            }
+            Then::Give => {
+                self.giving.wanted.extend(taking.more);
+                self.give(shared, effects)
+            }
+            // What was written here meanwhile is not of this session.
+            Then::Next { more: true } => {
+                self.phase = Phase::Given;
+                let pause = std::mem::take(&mut self.pause);
+                self.send(shared, Step::Pull { equal: 0 }, pause, effects);
+                Next::Wait
+            }
+            Then::Next { more: false } => self.give(shared, effects),
+            Then::End => Next::End(if self.incomplete || !self.large.is_empty() {
+                Err(SyncError::Incomplete)
+            } else {
+                Ok(())
+            }),
+        }
+    }
+
+    /// Sends rows that the peer lacks, or goes on to the next hashes.
+    fn give(&mut self, shared: &mut Shared, effects: &mut Effects) -> Next {
+        if !self.giving.is_full() {
+            self.phase = Phase::Giving;
+            return Next::Work;
+        }
+        self.incomplete |= self.giving.incomplete;
+        let parcel = self.giving.parcel();
+        if work::is_empty(&parcel) {
+            return self.next_window(shared, effects);
+        }
+        self.phase = Phase::Given;
+        let pause = std::mem::take(&mut self.pause);
+        self.send(shared, Step::Push { parcel }, pause, effects);
+        Next::Wait
+    }
+
+    fn next_window(&mut self, shared: &mut Shared, effects: &mut Effects) -> Next {
+        match self.window.to.checked_add(1).filter(|from| *from <= self.last) {
+            Some(from) => {
+                self.window.from = from;
+                self.list(shared, effects)
+            }
+            None => self.after_rows(shared, effects),
+        }
+    }
+}
+
+/// What the end that a peer puts to a session means here.
+fn ended(end: End) -> SyncError {
+    match end {
+        End::Unknown => SyncError::Unreachable,
+        End::Busy => SyncError::Busy,
+        End::Counting | End::Damaged | End::Collided => SyncError::Incomplete,
+        End::Refused | End::Malformed => SyncError::Refused,
+    }
+}

@@ -1,0 +1,372 @@
+//! Sessions that a peer began: each step is answered once, and again where the answer was lost.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use coterie_ring::NodeId;
+use coterie_wire::peer::sync::{Answer, End, Parcel, Step, Sync};
+use coterie_wire::{Body, Message, RequestId, Slice};
+
+use super::halving::{Answering, Entry, HashRange, Listing};
+use super::listing::KeyLister;
+use super::ours::Found;
+use super::pace::Pace;
+use super::space::{self, Leaves, Subject};
+use super::work::{self, Giving, Taking};
+use crate::effects::{After, Class, Effects};
+use crate::lane::Shared;
+use crate::rows::{NotResident, Rows};
+
+/// A session of which nothing was heard for so long is forgotten.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// A session that a peer began.
+#[derive(Debug)]
+pub(super) struct Theirs {
+    pub(super) with: NodeId,
+    pub(super) slice: Slice,
+    request: RequestId,
+    epoch: u64,
+    subject: Subject,
+    salt: u64,
+    leaves: Leaves,
+    /// The last step that was taken, and its answer once there is one.
+    number: u32,
+    answer: Option<(Answer, Duration)>,
+    heard: Duration,
+    job: Job,
+    /// What was listed for the hashes opened last.
+    listed: Option<(HashRange, Vec<Entry>)>,
+    answering: Option<Box<Answering>>,
+    giving: Giving,
+    /// How many bytes of rows came with the last step.
+    received: usize,
+    is_closed: bool,
+    incomplete: bool,
+}
+
+/// What is being done before the step can be answered.
+#[derive(Debug)]
+enum Job {
+    Nothing,
+    Listing {
+        lister: KeyLister,
+        window: HashRange,
+        sums: Bytes,
+    },
+    Taking(Taking),
+    Giving,
+    /// One key that came whole is joined.
+    Joining(Taking),
+    /// What this node has more of it is read.
+    Answering,
+}
+
+/// What a session wants to have done next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Nothing: the step was seen before, or is none that comes next.
+    Wait,
+    /// To be handed its event, to go on with rows.
+    Work,
+    /// The answer to be sent.
+    Answer(Answer),
+    /// The answer to be sent; both sides had this digest of the slice.
+    Equal(Answer, u128),
+}
+
+impl Theirs {
+    /// Takes in the first step of a session.
+    pub(super) fn begin(
+        shared: &Shared,
+        from: NodeId,
+        message: &Message,
+        step: &Step,
+    ) -> Result<(Self, Next), End> {
+        let slice = message.slice.ok_or(End::Malformed)?;
+        let state = shared.slices.get(&slice).ok_or(End::Refused)?;
+        let (subject, salt, leaves, job, next) = match step {
+            Step::Slice { salt, leaves } => {
+                let leaves = Leaves::compare(state.tree.leaves(), leaves).ok_or(End::Malformed)?;
+                let next = Next::Answer(Answer::Leaves { differing: leaves.bytes() });
+                (Subject::Keys, *salt, leaves, Job::Nothing, next)
+            }
+            Step::Key { key } => {
+                let job = Job::Joining(Taking::new(vec![key.clone()]));
+                (Subject::Cells(key.key.clone()), 0, Leaves::all(), job, Next::Work)
+            }
+            Step::Cells { .. }
+            | Step::Open { .. }
+            | Step::Halve { .. }
+            | Step::Pull { .. }
+            | Step::Push { .. }
+            | Step::Transfer { .. }
+            | Step::Fetch { .. }
+            | Step::Close { .. } => return Err(End::Unknown),
+        };
+        let session = Theirs {
+            with: from,
+            slice,
+            request: message.request,
+            epoch: state.epoch,
+            subject,
+            salt,
+            leaves,
+            number: 0,
+            answer: None,
+            heard: shared.now.monotonic,
+            job,
+            listed: None,
+            answering: None,
+            giving: Giving::default(),
+            received: 0,
+            is_closed: false,
+            incomplete: false,
+        };
+        Ok((session, next))
+    }
+
+    /// How long whoever sent the rows of the last step is to wait with the next.
+    pub(super) fn credit(&mut self, pace: &mut Pace, shared: &Shared) -> Duration {
+        let rate = shared.settings.repair_bytes_per_second;
+        pace.take(std::mem::take(&mut self.received), rate, shared.now.monotonic)
+    }
+
+    /// Whether it goes on.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_closed
+    }
+
+    /// When it is forgotten.
+    pub(super) fn due(&self) -> Duration {
+        self.heard + SILENCE_MAX
+    }
+
+    /// Whether it may go on: within one purge epoch (invariant 19).
+    pub(super) fn is_allowed(&self, shared: &Shared) -> bool {
+        shared.slices.get(&self.slice).is_some_and(|state| state.epoch == self.epoch)
+    }
+
+    /// Takes in a step.
+    pub(super) fn step(
+        &mut self,
+        shared: &mut Shared,
+        number: u32,
+        step: Step,
+        effects: &mut Effects,
+    ) -> Next {
+        self.heard = shared.now.monotonic;
+        if number == self.number {
+            // Its answer was lost, or is still being made.
+            self.resend(shared, effects);
+            return Next::Wait;
+        }
+        if number != self.number.wrapping_add(1) || !matches!(self.job, Job::Nothing) {
+            return Next::Wait;
+        }
+        self.number = number;
+        self.answer = None;
+        self.take(shared, step).unwrap_or_else(|end| Next::Answer(Answer::Ended(end)))
+    }
+
+    fn take(&mut self, shared: &Shared, step: Step) -> Result<Next, End> {
+        match step {
+            Step::Open { from, to, sums } if from <= to => {
+                let window = HashRange { from, to };
+                match self.listed.take() {
+                    Some((listed, entries)) if listed == window => {
+                        self.open(shared, window, entries, &sums).map(Next::Answer)
+                    }
+                    Some(_) | None => {
+                        let ranges = self.leaves.ranges(&self.subject, self.slice, shared, window);
+                        let buckets = space::buckets(shared, self.slice);
+                        let lister = KeyLister::new(self.slice, buckets, ranges, to);
+                        self.job = Job::Listing { lister, window, sums };
+                        Ok(Next::Work)
+                    }
+                }
+            }
+            Step::Halve { ranges } => {
+                let answering = self.answering.as_mut().ok_or(End::Malformed)?;
+                let bits = answering.answer(&ranges).map_err(|_mismatch| End::Malformed)?;
+                Ok(Next::Answer(Answer::Verdicts { to: u64::MAX, bits }))
+            }
+            Step::Pull { equal } => {
+                if let Some(answering) = self.answering.take() {
+                    if answering.listing.equal() != equal {
+                        return Err(End::Collided);
+                    }
+                    self.giving.wanted.extend(answering.listing.differing().cloned());
+                }
+                Ok(self.give())
+            }
+            Step::Push { parcel } => {
+                self.received = work::weight(&parcel);
+                let Parcel::Keys(keys) = parcel else { return Err(End::Malformed) };
+                self.job = Job::Taking(Taking::new(keys));
+                Ok(Next::Work)
+            }
+            Step::Close { root } => {
+                let mine = shared.slices.get(&self.slice).ok_or(End::Refused)?.tree.root();
+                self.is_closed = true;
+                let answer = Answer::Closed { equal: mine == root };
+                Ok(if mine == root && !self.incomplete {
+                    Next::Equal(answer, root)
+                } else {
+                    Next::Answer(answer)
+                })
+            }
+            Step::Slice { .. }
+            | Step::Key { .. }
+            | Step::Cells { .. }
+            | Step::Open { .. }
+            | Step::Transfer { .. }
+            | Step::Fetch { .. } => Err(End::Malformed),
+        }
+    }
+
+    fn open(
+        &mut self,
+        shared: &Shared,
+        window: HashRange,
+        entries: Vec<Entry>,
+        sums: &Bytes,
+    ) -> Result<Answer, End> {
+        let ranges = self.leaves.ranges(&self.subject, self.slice, shared, window);
+        let listing = Listing::new(entries, self.salt);
+        let opened = Answering::open(listing, &ranges, sums);
+        let (answering, bits) = opened.map_err(|_mismatch| End::Malformed)?;
+        self.answering = Some(Box::new(answering));
+        Ok(Answer::Verdicts { to: window.to, bits })
+    }
+
+    fn give(&mut self) -> Next {
+        if !self.giving.is_full() {
+            self.job = Job::Giving;
+            return Next::Work;
+        }
+        self.incomplete |= self.giving.incomplete;
+        let more = !self.giving.wanted.is_empty();
+        let incomplete = self.incomplete;
+        Next::Answer(Answer::Rows { parcel: self.giving.parcel(), more, incomplete })
+    }
+
+    /// Reads the next rows.
+    pub(super) fn read(&self, shared: &Shared, rows: &impl Rows) -> Result<Found, NotResident> {
+        Ok(match &self.job {
+            Job::Nothing => Found::Nothing,
+            Job::Listing { lister, .. } => Found::Listed(lister.read(rows)?),
+            Job::Taking(taking) | Job::Joining(taking) => {
+                Found::Took(taking.read(shared, self.slice, rows)?)
+            }
+            Job::Giving | Job::Answering => Found::Gave(self.giving.read(rows)?),
+        })
+    }
+
+    /// Goes on with what was read.
+    pub(super) fn work(
+        &mut self,
+        shared: &mut Shared,
+        found: Found,
+        effects: &mut Effects,
+    ) -> Next {
+        match (std::mem::replace(&mut self.job, Job::Nothing), found) {
+            (Job::Listing { mut lister, window, sums }, Found::Listed(listed)) => {
+                lister.take(listed);
+                if !lister.is_done() {
+                    self.job = Job::Listing { lister, window, sums };
+                    return Next::Work;
+                }
+                self.incomplete |= lister.incomplete;
+                let (entries, to) = lister.finish();
+                if to < window.to {
+                    self.listed = Some((HashRange { from: window.from, to }, entries));
+                    return Next::Answer(Answer::Verdicts { to, bits: Bytes::new() });
+                }
+                let opened = self.open(shared, window, entries, &sums);
+                Next::Answer(opened.unwrap_or_else(Answer::Ended))
+            }
+            (Job::Taking(mut taking), Found::Took(took)) => {
+                taking.take(shared, self.slice, took, effects);
+                if !taking.is_done() {
+                    self.job = Job::Taking(taking);
+                    return Next::Work;
+                }
+                self.incomplete |= taking.incomplete;
+                let large = taking.large.iter();
+                self.giving.wanted.extend(large.map(|key| space::at(self.slice, key)));
+                self.giving.wanted.extend(taking.more);
+                self.give()
+            }
+            (Job::Giving, Found::Gave(gave)) => {
+                self.giving.take(gave);
+                self.give()
+            }
+            (Job::Joining(mut taking), Found::Took(took)) => {
+                taking.take(shared, self.slice, took, effects);
+                self.joined(taking)
+            }
+            (Job::Answering, Found::Gave(gave)) => {
+                self.giving.take(gave);
+                Next::Answer(match self.giving.parcel() {
+                    Parcel::Keys(mut keys) if keys.len() == 1 => {
+                        Answer::Key { key: keys.remove(0) }
+                    }
+                    Parcel::Keys(_) | Parcel::Cells(_) => Answer::Ended(End::Counting),
+                })
+            }
+            (job, _) => {
+                // An event that was handed back twice.
+                self.job = job;
+                Next::Wait
+            }
+        }
+    }
+
+    /// The key that came whole is joined: says so, or what this node has more.
+    fn joined(&mut self, taking: Taking) -> Next {
+        if taking.incomplete {
+            return Next::Answer(Answer::Ended(End::Counting));
+        }
+        let large = taking.large.iter().map(|key| space::at(self.slice, key));
+        self.giving.wanted.extend(large.chain(taking.more));
+        if self.giving.wanted.is_empty() {
+            return Next::Answer(Answer::Same);
+        }
+        self.job = Job::Answering;
+        Next::Work
+    }
+
+    /// Sends the answer to the last step, once all that it promises is durable.
+    pub(super) fn answer(
+        &mut self,
+        shared: &Shared,
+        answer: Answer,
+        pause: Duration,
+        effects: &mut Effects,
+    ) {
+        self.answer = Some((answer, pause));
+        self.resend(shared, effects);
+    }
+
+    fn resend(&self, shared: &Shared, effects: &mut Effects) {
+        let Some((answer, pause)) = self.answer.clone() else { return };
+        let after = match &answer {
+            Answer::Closed { .. } => After::Synced,
+            Answer::Rows { .. }
+            | Answer::Same
+            | Answer::Key { .. }
+            | Answer::Transferred { .. } => After::Durable,
+            Answer::Leaves { .. }
+            | Answer::Cells { .. }
+            | Answer::Verdicts { .. }
+            | Answer::Chunk { .. }
+            | Answer::Ended(_) => After::Written,
+        };
+        let (number, answer) = (self.number, Box::new(answer));
+        let body = Body::Sync(Sync::Answer { number, pause, answer });
+        let message = shared.message(self.request, self.slice, body);
+        let message = Message { epoch: self.epoch, ..message };
+        effects.send_after(after, self.with, Class::Bulk, message);
+    }
+}

@@ -1,0 +1,92 @@
+//! Replicas end equal.
+
+use std::time::Duration;
+
+use coterie_ring::{BucketPolicy, NodeId};
+use coterie_wire::Body;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus as Random;
+
+use crate::harness::{Cluster, id};
+use crate::writes::{any, are_equal, differing, some, write};
+
+fn seeds() -> std::ops::Range<u64> {
+    if std::env::var_os("COTERIE_PROOF").is_some() { 0..2_000 } else { 0..60 }
+}
+
+const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+
+/// Three owners of every key with random differences.
+fn diverged(random: &mut Random, writes: u32, keys: u32) -> Cluster {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    for _ in 0..writes {
+        let (key, operation) = any(random, keys);
+        let to = some(random, &NODES);
+        write(&mut cluster, to[0], &key, &operation, &to);
+    }
+    cluster
+}
+
+fn converge(cluster: &mut Cluster, seed: u64, within: Duration) {
+    let began = cluster.now.monotonic;
+    while !are_equal(cluster) {
+        let passed = cluster.now.monotonic - began;
+        assert!(passed < within, "seed {seed}: {} rows differ", differing(cluster));
+        cluster.advance(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn owners_with_random_differences_end_equal() {
+    for seed in seeds() {
+        let mut random = Random::seed_from_u64(seed);
+        let keys = 1 << random.random_range(0..8);
+        let mut cluster = diverged(&mut random, 300, keys);
+        assert!(!are_equal(&cluster), "seed {seed}");
+        converge(&mut cluster, seed, Duration::from_secs(15));
+    }
+}
+
+#[test]
+fn owners_end_equal_although_messages_are_lost_repeated_and_reordered() {
+    for seed in seeds() {
+        let mut random = Random::seed_from_u64(seed);
+        let mut cluster = diverged(&mut random, 200, 64);
+        let mut faults = Random::seed_from_u64(!seed);
+        cluster.lose(move |_, _, message| {
+            matches!(message.body, Body::Sync(_)) && faults.random_ratio(1, 8)
+        });
+        cluster.disturb(move |messages| {
+            let at = random.random_range(0..messages.len());
+            messages.swap(0, at);
+            if random.random_ratio(1, 8) {
+                let again = messages[at].clone();
+                messages.push_back(again);
+            }
+        });
+        let began = cluster.now.monotonic;
+        while !are_equal(&cluster) {
+            let passed = cluster.now.monotonic - began;
+            let left = differing(&cluster);
+            assert!(passed < Duration::from_secs(120), "seed {seed}: {left} rows differ");
+            cluster.advance(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
+fn a_node_that_crashes_in_the_middle_ends_equal() {
+    for seed in seeds() {
+        let mut random = Random::seed_from_u64(seed);
+        let mut cluster = diverged(&mut random, 300, 64);
+        for _ in 0..random.random_range(1..40) {
+            cluster.step();
+        }
+        let crashed = id(random.random_range(1..=3));
+        cluster.take_down(crashed);
+        cluster.messages.clear();
+        cluster.advance(Duration::from_millis(random.random_range(0..3_000)));
+        cluster.bring_up(crashed);
+        converge(&mut cluster, seed, Duration::from_secs(60));
+    }
+}
