@@ -224,14 +224,15 @@ impl Extend<Dot> for Context {
     /// # Panics
     /// As [`Context::insert`].
     fn extend<I: IntoIterator<Item = Dot>>(&mut self, dots: I) {
-        let mut dots: SmallVec<[Dot; SINGLE_DOTS_MAX]> = dots.into_iter().collect();
-        if dots.len() <= SINGLE_DOTS_MAX {
-            dots.into_iter().for_each(|dot| self.insert(dot));
+        let mut dots = dots.into_iter();
+        dots.by_ref().take(SINGLE_DOTS_MAX).for_each(|dot| self.insert(dot));
+        let mut more: Vec<Dot> = dots.collect();
+        if more.is_empty() {
             return;
         }
-        assert!(dots.iter().all(|dot| dot.sequence > 0), "sequences start at 1");
-        dots.sort_unstable();
-        self.merge(&[], &dots);
+        assert!(more.iter().all(|dot| dot.sequence > 0), "sequences start at 1");
+        more.sort_unstable();
+        self.merge(&[], &more);
     }
 }
 

@@ -205,7 +205,7 @@ impl<C: Cells> Draft<'_, '_, C> {
             self.dots.push(self.mint.dot());
         }
         let mut context = self.whole.clone().unwrap_or_default();
-        context.extend(self.dots);
+        context.extend(self.dots.iter().copied());
         let mut delta = Delta::claiming(context, self.whole);
         if mutant(Mutant::DeltaClaimsContext) && !delta.context.is_empty() {
             delta.context.join(&self.root.context);
