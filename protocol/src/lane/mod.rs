@@ -3,6 +3,7 @@
 //! It only routes: each event goes to the module whose business it is, first to be [read](Lane::read), then to
 //! be [handled](Lane::handle).
 
+mod acknowledged;
 mod open;
 mod shared;
 pub(crate) mod slices;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use coterie_swim::Now;
 use coterie_wire::{Body, Committed, Key};
+
+use acknowledged::Acknowledged;
 
 use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
@@ -61,6 +64,7 @@ pub struct Lane {
     hints: Hints,
     moving: Moving,
     amnesia: Amnesia,
+    acknowledged: Acknowledged,
 }
 
 impl Lane {
@@ -153,6 +157,12 @@ impl Lane {
         let first = effects.actions.len();
         let shared = &mut self.shared;
         shared.now = now;
+        if let Event::Message { from, message } = &event
+            && let Some(committed) = message.committed
+            && *from != shared.me
+        {
+            self.acknowledged.note(*from, committed, now.monotonic, effects);
+        }
         let event = match self.held_key(&event).cloned() {
             None => event,
             Some(key) => match self.linearizable.keep(&key, event) {
@@ -226,6 +236,7 @@ impl Lane {
                 self.sync.tick(shared, effects);
                 self.moving.tick(shared, effects);
                 self.amnesia.tick(shared, effects);
+                self.acknowledged.tick(now.monotonic, effects);
             }
             (Event::Message { from, message }, Found::Nothing)
                 if matches!(message.body, Body::Sync(_)) =>
@@ -307,6 +318,7 @@ impl Lane {
             self.hints.next_deadline(),
             self.moving.next_deadline(),
             self.amnesia.next_deadline(),
+            self.acknowledged.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use thiserror::Error;
 
+use super::acknowledged::Acknowledged;
 use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::linearizable::Linearizable;
@@ -102,6 +103,7 @@ impl Lane {
             hints,
             moving: Moving::default(),
             amnesia: Amnesia::default(),
+            acknowledged: Acknowledged::default(),
         })
     }
 }
