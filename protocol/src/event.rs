@@ -11,6 +11,7 @@ use crate::linearizable;
 use crate::moving;
 use crate::repair::amnesia;
 use crate::repair::hints;
+use crate::repair::purge;
 use crate::repair::sync;
 use crate::strong;
 use crate::view::View;
@@ -60,6 +61,8 @@ pub enum Event {
     Hints(hints::Event),
     /// Moves of ownership go on.
     Moving(moving::Event),
+    /// Purges of deleted keys go on.
+    Purge(purge::Event),
     /// Receptions after a loss go on.
     Amnesia(amnesia::Event),
 }

@@ -22,6 +22,7 @@ use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{self, Hints};
+use crate::repair::purge::{self, Purges};
 use crate::repair::sync::{self, Asker, Synchroniser, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
@@ -50,6 +51,8 @@ pub enum Found {
     Hints(hints::Found),
     /// Those of moves.
     Moving(moving::Found),
+    /// Those of purges.
+    Purge(purge::Found),
 }
 
 /// One lane of a node.
@@ -65,6 +68,7 @@ pub struct Lane {
     moving: Moving,
     amnesia: Amnesia,
     acknowledged: Acknowledged,
+    purges: Purges,
 }
 
 impl Lane {
@@ -110,6 +114,9 @@ impl Lane {
                     .linearizable
                     .read_message(&self.shared, message, rows)
                     .map(Found::Linearizable),
+                Body::Purge(said) => {
+                    self.purges.read_message(message, said, rows).map(Found::Purge)
+                }
                 Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
@@ -117,7 +124,6 @@ impl Lane {
                 | Body::Hint(_)
                 | Body::Move(_)
                 | Body::Reception(_)
-                | Body::Purge(_)
                 | Body::Control(_) => Ok(Found::Nothing),
             },
             Event::Request { request, .. } => {
@@ -140,6 +146,9 @@ impl Lane {
             }
             Event::Sync(event) => self.sync.read_event(&self.shared, event, rows).map(Found::Sync),
             Event::Moving(event) => self.moving.read_event(event, rows).map(Found::Moving),
+            Event::Purge(event) => {
+                self.purges.read_event(&self.shared, event, rows).map(Found::Purge)
+            }
             Event::Unreachable { .. }
             | Event::View(_)
             | Event::Tick
@@ -171,6 +180,9 @@ impl Lane {
             },
         };
         let shared = &mut self.shared;
+        if let Event::Message { from, message } = &event {
+            purge::heed(shared, *from, message, effects);
+        }
         match (event, found) {
             (Event::Message { from, message }, Found::Coordinator(found)) => {
                 self.coordinator.message(shared, from, *message, found, effects);
@@ -224,6 +236,7 @@ impl Lane {
                 shared.view = view;
                 self.moving.view_changed(shared, effects);
                 self.amnesia.view_changed(shared, effects);
+                self.purges.view_changed(shared);
                 self.coordinator.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
@@ -237,6 +250,7 @@ impl Lane {
                 self.moving.tick(shared, effects);
                 self.amnesia.tick(shared, effects);
                 self.acknowledged.tick(now.monotonic, effects);
+                self.purges.tick(shared, effects);
             }
             (Event::Message { from, message }, Found::Nothing)
                 if matches!(message.body, Body::Sync(_)) =>
@@ -248,6 +262,14 @@ impl Lane {
             }
             (Event::Moving(event), Found::Moving(found)) => {
                 self.moving.event(shared, event, found, effects);
+            }
+            (Event::Purge(event), Found::Purge(found)) => {
+                self.purges.event(shared, event, found, effects);
+            }
+            (Event::Message { from, message }, Found::Purge(found)) => {
+                if let Body::Purge(said) = &message.body {
+                    self.purges.message(shared, from, &message, said, &found, effects);
+                }
             }
             (Event::Synced(told), Found::Nothing) => {
                 self.moving.told(shared, &told, effects);
@@ -319,6 +341,7 @@ impl Lane {
             self.moving.next_deadline(),
             self.amnesia.next_deadline(),
             self.acknowledged.next_deadline(),
+            self.purges.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

@@ -16,6 +16,7 @@ use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{HintStore, Hints};
+use crate::repair::purge::Purges;
 use crate::repair::sync::Synchroniser;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
@@ -104,6 +105,7 @@ impl Lane {
             moving: Moving::default(),
             amnesia: Amnesia::default(),
             acknowledged: Acknowledged::default(),
+            purges: Purges::default(),
         })
     }
 }

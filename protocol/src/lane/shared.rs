@@ -36,6 +36,9 @@ pub struct Settings {
     pub sync_every: Duration,
     /// How many bytes of repair and transfers a lane takes in each second, below client traffic.
     pub repair_bytes_per_second: u64,
+    /// How long a slice rests between two rounds of purge: longer costs remains of deleted keys, shorter messages
+    /// to all members.
+    pub purge_pause: Duration,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             hint_bytes_per_second: 16 << 20,
             sync_every: Duration::from_secs(4),
             repair_bytes_per_second: 16 << 20,
+            purge_pause: Duration::from_secs(60),
         }
     }
 }

@@ -3,4 +3,5 @@
 pub mod amnesia;
 pub(crate) mod dirty;
 pub mod hints;
+pub mod purge;
 pub mod sync;

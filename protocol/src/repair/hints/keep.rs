@@ -58,7 +58,7 @@ pub(super) fn read(
 /// (invariant 2).
 fn admit(shared: &Shared, message: &Message, write: &Write) -> Result<Slice, Refusal> {
     let slice = admit::place(shared, message, &write.key)?;
-    let epoch = shared.slices.get(&slice).map_or(0, |state| state.epoch);
+    let epoch = shared.epoch(slice);
     if message.epoch < epoch {
         return Err(Refusal::EpochStale { epoch });
     }

@@ -1,0 +1,242 @@
+//! Purge by acknowledgement: what remains of deleted keys is dropped once nobody can bring back what they
+//! held, and never because some time has passed.
+//!
+//! A round of one slice, led by its first live owner:
+//!
+//! 1. Under purge epoch e every owner reports, from disk, the same digest of a key with nothing live.
+//! 2. The owners adopt e + 1: all that is read from then on bears it, and new keys start under new actors. Every
+//!    member of the cluster confirms it, once it keeps no hint that is older and will take none.
+//! 3. Then owners refuse what is older, and drop the key where its digest is still the reported one.
+//!
+//! Why nothing comes back: what could hold a dead dot of the key bears e or less, and after 3 it is refused
+//! everywhere; before 3 it meets owners that have all seen the dot dead. Why nothing is lost: a write that the
+//! reports did not see changes the digest wherever it arrives, and what is minted on a key that is gone has an actor that
+//! the remains elsewhere do not know. Who leads keeps a round in memory only: another owner, or the same after a
+//! restart, has all members confirm the epoch that there is, and begins anew.
+//!
+//! Between 2 and 3 owners admit state of e, unlike DESIGN §8: hints of e that keep their holder from confirming have to
+//! be delivered somewhere (docs/decisions/0410). `tests/purge_model` searches all this. Invariants 1, 19 and 22.
+
+mod candidates;
+mod member;
+mod round;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coterie_crdt::Root;
+use coterie_crdt::encoding::decode_root;
+use coterie_ring::NodeId;
+use coterie_wire::peer::purge::{PURGE_KEYS_MAX, Purge as Said, Remains};
+use coterie_wire::{Body, Key, Message, Slice};
+
+use crate::effects::{After, Effects};
+use crate::lane::Shared;
+use crate::rows::address::KeyPrefix;
+use crate::rows::{NotResident, Row, Rows, Space};
+use crate::strong::is_register;
+
+pub(crate) use member::heed;
+
+use candidates::Candidates;
+use round::Round;
+
+/// How often rounds are looked at, and a page of rows is looked through for what remains of deleted keys.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What happens to purges from within their lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Looks through the next page of rows.
+    Scan,
+    /// A key was left with nothing live here.
+    Died {
+        /// Which.
+        key: Key,
+    },
+    /// Proposes to drop what remains here of the keys found.
+    Propose {
+        /// Of which slice.
+        slice: Slice,
+    },
+    /// Drops what this node, which leads the round, has of the remains.
+    Drop {
+        /// Of which slice.
+        slice: Slice,
+    },
+}
+
+/// The rows that an event of purges needs.
+#[derive(Debug, Default)]
+pub struct Found {
+    page: Vec<Row>,
+    /// Roots of the keys at hand, in order; `None` where there is none that could be dropped.
+    roots: Vec<Option<Root>>,
+}
+
+/// The purges of a lane.
+#[derive(Debug, Default)]
+pub struct Purges {
+    candidates: Candidates,
+    /// The rounds that this node leads.
+    rounds: BTreeMap<Slice, Round>,
+    /// When the last round of a slice ended.
+    ended: BTreeMap<Slice, Duration>,
+    tick_at: Option<Duration>,
+}
+
+impl Purges {
+    /// Reads what an event of its own needs.
+    ///
+    /// # Errors
+    /// [`NotResident`]
+    pub fn read_event(
+        &self,
+        shared: &Shared,
+        event: &Event,
+        rows: &impl Rows,
+    ) -> Result<Found, NotResident> {
+        match event {
+            Event::Scan => Ok(Found { page: self.candidates.read(shared, rows)?, roots: vec![] }),
+            Event::Died { .. } => Ok(Found::default()),
+            Event::Propose { slice } => roots(*slice, self.candidates.of(*slice), rows),
+            Event::Drop { slice } => {
+                let remains = self.rounds.get(slice).map_or(&[][..], Round::remains);
+                roots(*slice, remains.iter().map(|remains| &remains.key), rows)
+            }
+        }
+    }
+
+    /// Reads what a peer's message needs.
+    ///
+    /// # Errors
+    /// [`NotResident`]
+    pub fn read_message(
+        &self,
+        message: &Message,
+        said: &Said,
+        rows: &impl Rows,
+    ) -> Result<Found, NotResident> {
+        match (said, message.slice) {
+            (Said::Propose(remains) | Said::Drop(remains), Some(slice))
+                if remains.len() <= PURGE_KEYS_MAX =>
+            {
+                roots(slice, remains.iter().map(|remains| &remains.key), rows)
+            }
+            (
+                Said::Propose(_)
+                | Said::Drop(_)
+                | Said::Reported(_)
+                | Said::Adopt
+                | Said::Confirmed
+                | Said::Dropped,
+                _,
+            ) => Ok(Found::default()),
+        }
+    }
+
+    /// Takes an event of its own in.
+    pub fn event(
+        &mut self,
+        shared: &mut Shared,
+        event: Event,
+        found: Found,
+        effects: &mut Effects,
+    ) {
+        match event {
+            Event::Scan => self.candidates.take(shared, &found.page),
+            Event::Died { key } => self.candidates.add(shared, key),
+            Event::Propose { slice } => self.propose(shared, slice, &found.roots, effects),
+            Event::Drop { slice } => self.drop_own(shared, slice, &found.roots, effects),
+        }
+    }
+
+    /// Takes in what another member says.
+    pub fn message(
+        &mut self,
+        shared: &mut Shared,
+        from: NodeId,
+        message: &Message,
+        said: &Said,
+        found: &Found,
+        effects: &mut Effects,
+    ) {
+        let Some(slice) = message.slice else { return };
+        let about = member::About { slice, from, request: message.request, epoch: message.epoch };
+        match said {
+            Said::Propose(remains) => {
+                member::report(shared, about, remains, &found.roots, effects);
+            }
+            Said::Adopt => member::confirm(shared, about, effects),
+            Said::Drop(remains) => {
+                member::drop_remains(shared, about, remains, &found.roots, effects);
+            }
+            Said::Reported(_) | Said::Confirmed | Said::Dropped => {
+                self.answered(shared, about, said, effects);
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, shared: &mut Shared, effects: &mut Effects) {
+        let now = shared.now.monotonic;
+        if self.tick_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.tick_at = Some(now + TICK);
+        if self.candidates.seek(shared) {
+            effects.lane(After::Written, Event::Scan.into());
+        }
+        self.step_rounds(shared, effects);
+    }
+
+    /// When it next wants to be told that time has passed.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.tick_at
+    }
+
+    /// Control has another picture of the cluster.
+    pub fn view_changed(&mut self, shared: &Shared) {
+        if self.tick_at.is_none() {
+            self.tick_at = Some(shared.now.monotonic + TICK);
+        }
+    }
+}
+
+impl From<Event> for crate::Event {
+    fn from(event: Event) -> Self {
+        crate::Event::Purge(event)
+    }
+}
+
+/// The roots of keys of a slice. Damaged rows, and those of registers, are none that a purge could drop.
+fn roots<'k>(
+    slice: Slice,
+    keys: impl Iterator<Item = &'k Key>,
+    rows: &impl Rows,
+) -> Result<Found, NotResident> {
+    let mut roots = Vec::new();
+    for key in keys.take(PURGE_KEYS_MAX) {
+        let row = rows.get(Space::Rows, &KeyPrefix::new(slice.partition, key).root())?;
+        let row = row.filter(|row| !is_register(row));
+        roots.push(row.and_then(|row| decode_root(&row).ok()));
+    }
+    Ok(Found { page: Vec::new(), roots })
+}
+
+/// The nodes whose word a purge needs: who may hold state or hints of the slice.
+fn members(shared: &Shared) -> impl Iterator<Item = NodeId> + '_ {
+    shared.view.decision.layout().members().iter().map(|member| member.id)
+}
+
+/// A message of purges about a slice.
+fn said(shared: &Shared, about: member::About, said: Said) -> Message {
+    shared.message(about.request, about.slice, Body::Purge(Box::new(said)))
+}
+
+/// What remains of `key`, where nothing of it is live.
+fn remains_of(key: &Key, root: Option<&Root>) -> Option<Remains> {
+    let root = root.filter(|root| root.has_nothing_live() && !root.is_empty())?;
+    Some(Remains { key: key.clone(), digest: coterie_crdt::digest::key_digest(root) })
+}
