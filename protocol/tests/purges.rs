@@ -79,9 +79,8 @@ fn a_member_that_is_down_holds_purges_up() {
 }
 
 #[test]
-fn an_owner_that_stops_before_anything_is_dropped_does_not_stop_the_next_round() {
-    // Two proposals, two reports, and four members that are asked to confirm and do.
-    for messages in 0..12 {
+fn an_owner_that_stops_in_the_middle_of_a_round_does_not_stop_the_next() {
+    for messages in 0..24 {
         let mut cluster = deleted();
         let key = key("a");
         let leader = cluster.owners(&key)[0];
