@@ -7,6 +7,7 @@ use coterie_ring::moves::SetVersion;
 use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
 
 use crate::effects::ClientId;
+use crate::jobs;
 use crate::linearizable;
 use crate::moving;
 use crate::repair::amnesia;
@@ -57,6 +58,8 @@ pub enum Event {
     Linearizable(linearizable::Event),
     /// The owner's side goes on.
     Replica(replica::Event),
+    /// Jobs go on.
+    Jobs(jobs::Event),
     /// Hints go on.
     Hints(hints::Event),
     /// Moves of ownership go on.

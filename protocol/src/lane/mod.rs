@@ -18,6 +18,7 @@ use acknowledged::Acknowledged;
 use crate::coordinator::Coordinator;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
+use crate::jobs::{self, Jobs};
 use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
@@ -47,6 +48,8 @@ pub enum Found {
     Linearizable(linearizable::Found),
     /// Those of a synchronisation.
     Sync(sync::Found),
+    /// Those of jobs.
+    Jobs(jobs::Found),
     /// Those of hints.
     Hints(hints::Found),
     /// Those of moves.
@@ -69,6 +72,7 @@ pub struct Lane {
     amnesia: Amnesia,
     acknowledged: Acknowledged,
     purges: Purges,
+    jobs: Jobs,
 }
 
 impl Lane {
@@ -138,6 +142,7 @@ impl Lane {
             Event::Strong(event) => {
                 self.strong.read_event(&self.shared, event, rows).map(Found::Strong)
             }
+            Event::Jobs(event) => self.jobs.read_event(&self.shared, event, rows).map(Found::Jobs),
             Event::Hints(event) => {
                 self.hints.read_event(&self.shared, event, rows).map(Found::Hints)
             }
@@ -208,6 +213,9 @@ impl Lane {
             (Event::Message { from, message }, Found::Hints(found)) => {
                 self.hints.message(shared, from, *message, found, effects);
             }
+            (Event::Jobs(event), Found::Jobs(found)) => {
+                self.jobs.event(shared, event, found, effects);
+            }
             (Event::Hints(event), Found::Hints(found)) => {
                 self.hints.event(shared, event, found, effects);
             }
@@ -240,11 +248,13 @@ impl Lane {
                 self.coordinator.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
+                self.jobs.view_changed(shared, effects);
             }
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
                 self.strong.tick(shared, effects);
                 self.hints.tick(shared, effects);
+                self.jobs.tick(shared, effects);
                 self.linearizable.tick(shared, effects);
                 self.sync.tick(shared, effects);
                 self.moving.tick(shared, effects);
@@ -342,6 +352,7 @@ impl Lane {
             self.amnesia.next_deadline(),
             self.acknowledged.next_deadline(),
             self.purges.next_deadline(),
+            self.jobs.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::acknowledged::Acknowledged;
 use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
+use crate::jobs::{Deadlines, Jobs};
 use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
@@ -82,6 +83,7 @@ impl Lane {
             now: start.now,
             view: start.view,
             slices: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             hints: HintStore::new(0),
             epochs: BTreeMap::new(),
             unreceived: BTreeSet::new(),
@@ -106,6 +108,7 @@ impl Lane {
             amnesia: Amnesia::default(),
             acknowledged: Acknowledged::default(),
             purges: Purges::default(),
+            jobs: Jobs::default(),
         })
     }
 }

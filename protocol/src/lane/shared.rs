@@ -12,6 +12,7 @@ use coterie_wire::{Body, Key, Message, RequestId, Slice};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
+use crate::jobs::Deadlines;
 use crate::repair::hints::HintStore;
 use crate::rows::Batch;
 use crate::slice::{Reception, SliceState};
@@ -101,6 +102,8 @@ pub struct Shared {
     pub view: Arc<View>,
     /// The slices that this lane owns.
     pub slices: BTreeMap<Slice, SliceState>,
+    /// When keys of each partition expire first.
+    pub deadlines: Deadlines,
     /// The hints that this lane keeps.
     pub hints: HintStore,
     /// The purge epochs of slices that this node does not own, where they are not 0. Durable.

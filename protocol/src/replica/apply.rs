@@ -9,6 +9,7 @@ use coterie_wire::{Key, Slice};
 
 use super::{Event, Stored, large};
 use crate::effects::{Action, After, Effects};
+use crate::jobs;
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Batch, Space};
@@ -113,6 +114,9 @@ pub fn write(
     }
     for derived in &changes.derived {
         write_derived(&prefix, derived, batch);
+        if let Derived::Deadline { to: Some(at), .. } = derived {
+            shared.deadlines.expect(slice.partition, *at);
+        }
     }
     let indexing = large::follow(&prefix, &stored.state, &mut stored.index, &changes, batch);
     let unfinished = [&stored.root(), &changes.root].map(is_unfinished);
@@ -120,6 +124,9 @@ pub fn write(
         batch.put(Space::Derived, prefix.unfinished(), Vec::new());
     } else if unfinished[0] && !unfinished[1] {
         batch.delete(Space::Derived, prefix.unfinished());
+    }
+    if changes.root.pending.is_some() && stored.root().pending.is_none() {
+        effects.lane(After::Written, jobs::Event::Deleted { key: key.clone() }.into());
     }
     let partitioner = shared.view.decision.layout().partitioner();
     let state = shared.slices.get_mut(&slice).expect("the lane owns the slice");

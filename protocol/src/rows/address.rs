@@ -339,6 +339,14 @@ pub fn deadline_bucket(address: &Bytes) -> Option<Bytes> {
     parse_key(address, 11).map(|(key, _)| key.bucket().clone())
 }
 
+/// Takes a mark in the order of deadlines apart: milliseconds since 1970, and the key. `None` for bytes that no version
+/// wrote.
+#[must_use]
+pub fn parse_deadline(address: &Bytes) -> Option<(u64, Key)> {
+    let millis = u64::from_be_bytes(address.get(3..11)?.try_into().ok()?);
+    Some((millis, parse_key(address, 11)?.0))
+}
+
 /// The address of a control row of a slice.
 #[must_use]
 pub fn slice_row(slice: Slice, what: SliceRow) -> Bytes {
