@@ -7,6 +7,7 @@ use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, Message, RequestId, Slice};
 
 use super::{Finding, Stored, admit, apply};
+use crate::disk::{self, Purpose};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -14,9 +15,6 @@ use crate::rows::{ReadError, Rows};
 
 /// The most cells that one event joins; what carries or covers more is joined in chunks.
 pub(super) const CELLS_MAX: usize = 480;
-
-/// Below so many free parts of 1,000 of the disk, nothing is taken from other nodes.
-const FREE_PERMILLE_MIN: u16 = 20;
 
 /// What a write finds here.
 pub(super) fn find(
@@ -32,7 +30,7 @@ pub(super) fn find(
         Ok(state) => state.slice,
         Err(refusal) => return Ok(Finding::Refused(refusal)),
     };
-    if rows.free_permille() < FREE_PERMILLE_MIN {
+    if !disk::takes(rows, Purpose::Replication) {
         return Ok(Finding::NotStored(WriteAnswer::Full));
     }
     let prefix = KeyPrefix::new(slice.partition, &write.key);

@@ -205,6 +205,9 @@ impl Hints {
             for node in live() {
                 self.credits.take(node, bytes);
             }
+            if mutant(Mutant::HintDeletedUnacknowledged) {
+                shared.hints.delete(slice, &kept, &mut effects.batch);
+            }
             self.deliveries.send(shared, (slice, key), kept, &targets, effects);
         }
         if let Some(pass) = self.replays.passes.get_mut(&owner) {

@@ -1,0 +1,141 @@
+//! What lanes do by themselves: rows of deleted keys are swept, expired keys removed.
+
+mod harness;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use coterie_crdt::operation::{
+    Expire, KeyOperation, Operation, Reply, SetCondition, SetOperation, SetVerb, StringOperation,
+};
+use coterie_protocol::rows::address::{self, Derived, KeyPrefix};
+use coterie_protocol::rows::{MemoryStore, Space, fetch};
+use coterie_ring::{BucketPolicy, NodeId};
+use coterie_wire::Key;
+
+use harness::{Cluster, key};
+
+fn add(from: u32, to: u32) -> Operation {
+    let members = (from..to).map(|n| Bytes::copy_from_slice(&n.to_be_bytes())).collect();
+    Operation::Set(SetOperation::new(SetVerb::Add(members)))
+}
+
+/// A set of 2,000 members.
+fn fill(cluster: &mut Cluster, key: &Key) {
+    let owner = cluster.owners(key)[0];
+    for from in (0..2_000).step_by(200) {
+        let request = cluster.request(key, add(from, from + 200));
+        cluster.done(owner, request);
+    }
+}
+
+fn delete(cluster: &mut Cluster, key: &Key) {
+    let owner = cluster.owners(key)[0];
+    let request = cluster.request(key, Operation::Key(KeyOperation::Delete));
+    assert_eq!(cluster.done(owner, request).replies, [Ok(Reply::Integer(1))]);
+}
+
+/// Rows of a key, and marks that it is unfinished.
+fn rows(cluster: &Cluster, node: NodeId, key: &Key) -> (usize, usize) {
+    let node = cluster.node(node);
+    let partition = node.view.partition(key);
+    let (prefix, store) = (KeyPrefix::new(partition, key), &node.store);
+    let within = |space, range: coterie_protocol::rows::KeyRange| {
+        store.space(space).keys().filter(|row| range.contains(row)).count()
+    };
+    let marks = address::derived_range(partition, Derived::Unfinished);
+    (within(Space::Rows, prefix.rows()), within(Space::Derived, marks))
+}
+
+#[test]
+fn the_rows_of_a_deleted_key_are_swept_at_every_owner() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let key = key("large");
+    fill(&mut cluster, &key);
+    let owners = cluster.owners(&key);
+    assert_eq!(rows(&cluster, owners[0], &key), (2_001, 0));
+    delete(&mut cluster, &key);
+    cluster.advance(Duration::from_secs(1));
+    for owner in owners {
+        assert_eq!(rows(&cluster, owner, &key), (1, 0));
+        assert!(cluster.root(owner, &key).pending.is_none());
+    }
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn a_sweep_goes_on_after_a_crash_wherever_it_was() {
+    for kept in 0..12 {
+        let mut cluster = Cluster::new(3, BucketPolicy::default());
+        let key = key("large");
+        fill(&mut cluster, &key);
+        let owner = cluster.owners(&key)[1];
+        let index = cluster.nodes.iter().position(|node| node.id == owner).unwrap();
+        cluster.set_syncs(owner, false);
+        delete(&mut cluster, &key);
+        cluster.advance(Duration::from_secs(1));
+        assert_eq!(rows(&cluster, owner, &key), (1, 0));
+        let store: MemoryStore = cluster.nodes[index].store.clone();
+        assert!(store.unsynced() > 8, "the sweep is {} batches", store.unsynced());
+        cluster.nodes[index].store = store.crash(kept);
+        cluster.bring_up(owner);
+        let prefix = KeyPrefix::new(cluster.nodes[index].view.partition(&key), &key);
+        let root = fetch::root(&cluster.nodes[index].store, &prefix).unwrap();
+        let deleted = root.counts.none_live();
+        cluster.nodes[index].syncs = true;
+        cluster.advance(Duration::from_secs(1));
+        if deleted {
+            assert_eq!(rows(&cluster, owner, &key), (1, 0), "with {kept} batches kept");
+        }
+    }
+}
+
+fn set_until(cluster: &Cluster, after: Duration) -> Operation {
+    let at = cluster.now.wall_millis + u64::try_from(after.as_millis()).unwrap();
+    Operation::String(StringOperation::Set {
+        value: "value".into(),
+        condition: SetCondition::Always,
+        get: false,
+        expire: Expire::At(at),
+    })
+}
+
+#[test]
+fn an_expired_key_is_removed_by_its_first_owner_after_twice_the_clock_bound() {
+    let mut cluster = Cluster::new(4, BucketPolicy::default());
+    let key = key("a");
+    let set = set_until(&cluster, Duration::from_secs(10));
+    let owners = cluster.owners(&key);
+    let request = cluster.request(&key, set);
+    cluster.done(owners[0], request);
+    cluster.advance(Duration::from_millis(10_900));
+    for owner in &owners {
+        assert!(!cluster.root(*owner, &key).register.is_empty(), "removed before its time");
+    }
+    cluster.advance(Duration::from_secs(5));
+    for owner in &owners {
+        let root = cluster.root(*owner, &key);
+        assert!(root.register.is_empty() && root.expiry.is_empty(), "not removed at {owner}");
+    }
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn nobody_but_the_first_owner_removes_what_has_expired() {
+    let mut cluster = Cluster::new(4, BucketPolicy::default());
+    let key = key("a");
+    let set = set_until(&cluster, Duration::from_secs(10));
+    let owners = cluster.owners(&key);
+    let request = cluster.request(&key, set);
+    cluster.done(owners[0], request);
+    cluster.take_down(owners[0]);
+    cluster.advance(Duration::from_secs(60));
+    for owner in &owners[1..] {
+        assert!(!cluster.root(*owner, &key).register.is_empty());
+    }
+    cluster.bring_up(owners[0]);
+    cluster.advance(Duration::from_secs(10));
+    for owner in &owners {
+        assert!(cluster.root(*owner, &key).register.is_empty(), "not removed at {owner}");
+    }
+}
