@@ -125,12 +125,12 @@ pub fn write(
     } else if unfinished[0] && !unfinished[1] {
         batch.delete(Space::Derived, prefix.unfinished());
     }
-    if changes.root.pending.is_some() && stored.root().pending.is_none() {
-        effects.lane(After::Written, jobs::Event::Deleted { key: key.clone() }.into());
-    }
     let partitioner = shared.view.decision.layout().partitioner();
     let state = shared.slices.get_mut(&slice).expect("the lane owns the slice");
     state.tree.replace(partitioner, slice, key, changes.digest, batch);
+    if changes.root.pending.is_some() && stored.root().pending.is_none() {
+        effects.lane(After::Written, jobs::Event::Deleted { key: key.clone() }.into());
+    }
     if indexing {
         let event = Event::Index { slice, key: key.clone() };
         effects.lane(After::Written, crate::Event::Replica(event));
