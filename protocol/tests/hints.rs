@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use coterie_crdt::{Actor, Address, Cell, Cells, Context, Delta, Dot, Kind, Payload};
 use coterie_protocol::mutants::{Mutant, with_mutant};
+use coterie_protocol::repair::hints::{Header, Hint, HintStore};
 use coterie_protocol::rows::{MemoryStore, Space, Store};
 use coterie_protocol::{Action, After, Effects, Event, Lane, Liveness, Settings, Start, View};
 use coterie_ring::decision::{self};
@@ -54,6 +55,8 @@ struct World {
     has: BTreeMap<NodeId, BTreeSet<Dot>>,
     /// Owners that are to be synchronised, as owners were told.
     dirty: BTreeSet<NodeId>,
+    /// The purge epoch that owners are at.
+    epoch: u64,
     loses: bool,
     full: usize,
 }
@@ -97,6 +100,7 @@ impl World {
             asked: BTreeMap::new(),
             kept: Vec::new(),
             dirty: BTreeSet::new(),
+            epoch: 0,
             loses: true,
             full: 0,
         };
@@ -228,6 +232,9 @@ impl World {
             return;
         }
         let body = match message.body {
+            Body::Write(_) if message.epoch < self.epoch => {
+                Body::Wrote(WriteAnswer::StaleEpoch { epoch: self.epoch })
+            }
             Body::Write(write) => {
                 assert!(self.has.contains_key(&to), "a hint is sent to {to}, which owns nothing");
                 self.store_at(to, &write.change)
@@ -355,6 +362,69 @@ fn each_bug_of_hints_is_caught_within_a_hundred_seeds() {
         });
         assert!(caught, "{mutant:?} is not caught");
     }
+}
+
+/// Hints that are too old for their owner by the time it is back.
+fn stale() -> World {
+    let mut world = World::new(3);
+    world.loses = false;
+    for _ in 0..5 {
+        world.ask();
+    }
+    while !world.messages.is_empty() {
+        world.deliver();
+    }
+    world.sync();
+    world.epoch = 1;
+    world.heal();
+    world
+}
+
+#[test]
+fn what_may_have_been_purged_is_given_up_and_marked() {
+    let world = stale();
+    assert!(world.kept.len() == 5 && world.lane.shared().hints.is_empty());
+    assert!(world.kept.iter().all(|(hint, _)| world.dirty.contains(&hint.owner)));
+    let arrives = |world: &World| world.has.values().any(|dots| !dots.is_empty());
+    assert!(!arrives(&world));
+    assert!(arrives(&with_mutant(Mutant::StaleHintRenamed, stale)));
+}
+
+/// Mints under a fallback's actor and has hints delivered, at random. Whether a dot was minted twice.
+fn mints_twice(seed: u64) -> bool {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let (mut store, mut hints) = (MemoryStore::new(), HintStore::new(1 << 20));
+    let key = Key::new(&b"db0"[..], &b"cart"[..]);
+    let slice = Slice { partition: key.partition(Partitioner::new(8).unwrap()), replicas: 3 };
+    let mut minted = BTreeSet::new();
+    for _ in 0..100 {
+        let mut effects = Effects::new();
+        let kept = hints.of_key(&store, slice, &key).unwrap();
+        let owner = NodeId(random.random_range(1..4));
+        if random.random_range(0..3) > 0 {
+            let drawn = Actor(random.random());
+            let actor = hints.actors.of_or(slice, drawn, &mut effects.batch);
+            let seen = kept.state().root().map_or(0, |root| root.context.greatest(actor));
+            let dot = Dot::new(actor, seen + 1);
+            if !minted.insert(dot) {
+                return true;
+            }
+            let delta = Delta::from_parts([dot].into_iter().collect(), None, []).unwrap();
+            let header = Header { worth: Worth::Counted, replicas: 3, epoch: 0 };
+            let hint = Hint { header, change: Change::Delta(delta) };
+            hints.keep((slice, &key), owner, hint, &kept, &mut effects).unwrap();
+        } else if let Some(delivered) = kept.of_owner(owner).next() {
+            hints.delete(slice, delivered, &mut effects.batch);
+        }
+        store.commit(&effects.batch).unwrap();
+    }
+    false
+}
+
+#[test]
+fn a_fallback_mints_no_dot_twice_though_its_hints_are_delivered() {
+    assert!(!(0..100).any(mints_twice));
+    assert!(with_mutant(Mutant::FallbackActorKept, || (0..100).any(mints_twice)));
 }
 
 #[test]

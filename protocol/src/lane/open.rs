@@ -92,7 +92,7 @@ impl Lane {
             counters: Counters::default(),
             random: Xoshiro256PlusPlus::seed_from_u64(start.seed),
         };
-        shared.hints = HintStore::open(rows, &shared, start.actors_spent)?;
+        shared.hints = HintStore::open(rows, &shared)?;
         shared.load(rows)?;
         shared.recognise(start.actors_spent);
         let hints = Hints::open(rows, &shared)?;

@@ -27,6 +27,7 @@ impl Shared {
     /// Stored by and by; until then every start comes to the same.
     pub(crate) fn recognise(&mut self, actors_spent: bool) {
         let of = self.view.incarnation;
+        self.hints.actors.recognise(of, actors_spent);
         let slices: Vec<Slice> = self.slices.keys().copied().collect();
         for slice in slices {
             let actor = self.draw_actor();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use coterie_crdt::Actor;
 use coterie_ring::Partition;
-use coterie_wire::Slice;
+use coterie_wire::{Incarnation, Slice};
 
 use crate::rows::{Batch, Space, address};
 
@@ -15,29 +15,35 @@ use crate::rows::{Batch, Space, address};
 /// is spent with the first of those hints that is deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FallbackActors {
-    actors: BTreeMap<Slice, Actor>,
+    /// With the life of the storage that each was drawn in.
+    actors: BTreeMap<Slice, (Incarnation, Actor)>,
+    /// The storage's life now.
+    of: Incarnation,
     /// Rows of actors that were spent by the way in which the node stopped: to be deleted.
     spent: Vec<Slice>,
 }
+
+const VERSION: u8 = 1;
 
 impl FallbackActors {
     /// The actor of a slice, if there is an unspent one.
     #[must_use]
     pub fn of(&self, slice: Slice) -> Option<Actor> {
-        self.actors.get(&slice).copied()
+        self.actors.get(&slice).map(|(_, actor)| *actor)
     }
 
     /// The actor of a slice; `drawn`, durable with `batch`, where there is none.
     pub fn of_or(&mut self, slice: Slice, drawn: Actor, batch: &mut Batch) -> Actor {
+        if let Some(actor) = self.of(slice) {
+            return actor;
+        }
         self.spent.retain(|spent| *spent != slice);
-        *self.actors.entry(slice).or_insert_with(|| {
-            batch.put(
-                Space::Control,
-                address::fallback_actor(slice),
-                drawn.0.to_be_bytes().to_vec(),
-            );
-            drawn
-        })
+        self.actors.insert(slice, (self.of, drawn));
+        let mut row = vec![VERSION];
+        row.extend_from_slice(&self.of.0.to_be_bytes());
+        row.extend_from_slice(&drawn.0.to_be_bytes());
+        batch.put(Space::Control, address::fallback_actor(slice), row);
+        drawn
     }
 
     /// Nothing more is minted under the actor of a slice.
@@ -47,17 +53,21 @@ impl FallbackActors {
         }
     }
 
-    /// Takes in a row as it was stored; `None` for bytes that no version wrote. `spent` where what was minted may have
-    /// been lost since.
-    pub(super) fn load(&mut self, row: &Bytes, actor: &[u8], spent: bool) -> Option<()> {
-        let slice = slice_of(row)?;
+    /// Takes in a row as it was stored; `None` for bytes that no version wrote.
+    pub(super) fn load(&mut self, address: &Bytes, row: &[u8]) -> Option<()> {
+        let (life, actor) = row.strip_prefix(&[VERSION])?.split_first_chunk::<8>()?;
         let actor = Actor(u64::from_be_bytes(actor.try_into().ok()?));
-        if spent {
-            self.spent.push(slice);
-        } else {
-            self.actors.insert(slice, actor);
-        }
+        let life = Incarnation(u64::from_be_bytes(*life));
+        self.actors.insert(slice_of(address)?, (life, actor));
         Some(())
+    }
+
+    /// This is the storage's life: what was minted in another one, or in any where `all_spent` says so, may have been
+    /// lost since.
+    pub(crate) fn recognise(&mut self, of: Incarnation, all_spent: bool) {
+        self.of = of;
+        let spent = self.actors.extract_if(.., |_, (life, _)| all_spent || *life != of);
+        self.spent.extend(spent.map(|(slice, _)| slice));
     }
 
     /// Deletes the rows of actors that the last stop has spent, so that no later start takes them for unspent.

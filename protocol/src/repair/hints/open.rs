@@ -13,17 +13,13 @@ use crate::rows::{Direction, KeyRange, Rows, Space, address};
 const PAGE: usize = 256;
 
 impl HintStore {
-    /// The hints that a lane finds in its storage. `actors_spent` says that dots minted before may have been lost.
+    /// The hints that a lane finds in its storage.
     ///
     /// Reads all rows of the lane's partitions: as many as were not delivered.
     ///
     /// # Errors
     /// [`OpenError`]
-    pub fn open(
-        rows: &impl Rows,
-        shared: &Shared,
-        actors_spent: bool,
-    ) -> Result<HintStore, OpenError> {
+    pub fn open(rows: &impl Rows, shared: &Shared) -> Result<HintStore, OpenError> {
         let mut store = HintStore::new(shared.settings.hint_bytes_max / u64::from(shared.lanes));
         let mut range = KeyRange { from: Bytes::new(), to: None };
         'pages: loop {
@@ -59,7 +55,7 @@ impl HintStore {
             for (row, actor) in &page {
                 let damaged = || OpenError::Damaged { row: row.clone() };
                 if shared.is_mine(slice_of(row).ok_or_else(damaged)?.partition) {
-                    store.actors.load(row, actor, actors_spent).ok_or_else(damaged)?;
+                    store.actors.load(row, actor).ok_or_else(damaged)?;
                 }
             }
         }
