@@ -3,6 +3,7 @@
 use coterie_ring::NodeId;
 use coterie_wire::{Body, Outcome, RequestId, Response, Slice};
 
+use crate::coordinator;
 use crate::effects::{After, Class, ClientId, Effects};
 use crate::lane::Shared;
 
@@ -18,6 +19,8 @@ pub enum Origin {
         /// The slice that it named.
         slice: Slice,
     },
+    /// Another request of this lane, of which it is a part and which goes on now.
+    Request(RequestId),
     /// A job of this lane, which looks for the outcome in what it finds next.
     Job,
 }
@@ -39,6 +42,10 @@ impl Origin {
                 let body = Body::Forwarded(Box::new(response));
                 let message = shared.message(request, slice, body);
                 effects.send_after(after, node, Class::Requests, message);
+            }
+            Origin::Request(request) => {
+                let again = coordinator::Event::Again { request };
+                effects.lane(after, crate::Event::Coordinator(again));
             }
             Origin::Job => {}
         }

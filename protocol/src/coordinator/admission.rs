@@ -1,5 +1,7 @@
 //! Which requests are let in, and whose they are.
 
+use std::time::Duration;
+
 use coterie_wire::peer::PeerRefusal;
 use coterie_wire::{Body, Outcome, Refused, Request, Slice, Unavailable};
 use smallvec::SmallVec;
@@ -7,7 +9,7 @@ use smallvec::SmallVec;
 use super::explain::Answers;
 use super::forward::Forwarding;
 use super::memory::Seen;
-use super::request::{About, By, Phase, Plan, Table, UnderWay};
+use super::request::{About, By, Phase, Plan, Table, UnderWay, Waiting};
 use super::{Coordinator, Event, Found};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
@@ -109,6 +111,7 @@ impl Coordinator {
             slice,
             plan,
             deadline: shared.now.monotonic + request.time_left,
+            whole: false,
             round: 0,
             answers: Answers::new(request.explain),
             request,
@@ -117,18 +120,15 @@ impl Coordinator {
             self.memory.begin(&about.request.key, about.request.id, id);
         }
         let phase = Phase::Forwarding(Forwarding::default());
-        let mut under_way = UnderWay { about, origins: SmallVec::from_iter([origin]), phase };
-        let outcome = match (here, found) {
-            (false, _) => {
-                return self.forward(shared, under_way, Forwarding::default(), effects);
-            }
-            (true, Found::Own(own)) => return self.coordinate(shared, under_way, *own, effects),
-            (true, Found::Damaged) => Outcome::Unavailable(Unavailable::Damaged),
-            (true, Found::TooMany | Found::Nothing) => {
-                Outcome::Refused(Refused::TooLarge { bytes_max: 0 })
-            }
-        };
-        self.respond(shared, &mut under_way, outcome, effects);
+        let origins = SmallVec::from_iter([origin]);
+        let mut under_way = UnderWay { about, origins, phase, gathered: None };
+        if here {
+            under_way.phase =
+                Phase::Waiting(Waiting { until: Duration::MAX, why: Unavailable::Nobody });
+            self.with_rows(shared, under_way, found, effects);
+        } else {
+            self.forward(shared, under_way, Forwarding::default(), effects);
+        }
     }
 
     /// What is known of a request of this id on this key.

@@ -3,8 +3,7 @@
 use coterie_crdt::operation::{OpError, Reply, evaluate_all};
 use coterie_crdt::{Cells, Context, Delta, Dot, Mint};
 use coterie_ring::NodeId;
-use coterie_wire::{Answered, ChangedDots, Slice};
-use xxhash_rust::xxh3::xxh3_64;
+use coterie_wire::{Answered, ChangedDots, Request, Slice};
 
 use super::found;
 use super::request::About;
@@ -46,16 +45,26 @@ pub(super) fn evaluate(
     cells: &impl Cells,
     effects: &mut Effects,
 ) -> Evaluated {
-    let request = &about.request;
     let first = next_dot(shared, about.slice, own, effects);
-    let epoch = shared.slices[&about.slice].epoch;
-    // The same for each evaluation of a request, so that it reads the same rows.
-    let random = xxh3_64(&request.id.0.to_le_bytes());
-    let mut mint = Mint::new(first, &mut shared.clock, shared.now.wall_millis, random)
+    let epoch = shared.epoch(about.slice);
+    let random = found::random(about.request.id);
+    let mint = Mint::new(first, &mut shared.clock, shared.now.wall_millis, random)
         .with_limits(shared.settings.limits);
+    on(&about.request, cells, mint, first, epoch)
+}
+
+/// Evaluates a request with a mint whose first dot is `first`.
+pub(super) fn on(
+    request: &Request,
+    cells: &impl Cells,
+    mut mint: Mint<'_>,
+    first: Dot,
+    epoch: u64,
+) -> Evaluated {
     let (replies, delta) = evaluate_all(&request.operations, cells, &mut mint);
     let changed = changed(&delta, first, epoch);
-    Evaluated { replies, delta, changed, seen: (found::context(cells), epoch) }
+    let seen = cells.root().map_or_else(Context::new, |root| root.context.clone());
+    Evaluated { replies, delta, changed, seen: (seen, epoch) }
 }
 
 fn next_dot(shared: &mut Shared, slice: Slice, own: &Context, effects: &mut Effects) -> Dot {

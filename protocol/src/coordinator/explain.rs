@@ -1,12 +1,12 @@
 //! Who had a part in a request and what they said, for people who ask.
 
 use bytes::Bytes;
-use coterie_crdt::Address;
+use coterie_crdt::{Address, State};
 use coterie_ring::NodeId;
 use coterie_wire::{Explanation, Outcome, Slice};
 
+use super::found::Own;
 use crate::lane::Shared;
-use crate::replica::Stored;
 
 /// What is gathered for an explanation, where one was asked for.
 #[derive(Debug, Default)]
@@ -33,14 +33,14 @@ impl Answers {
     }
 
     /// What the coordinator had when it evaluated.
-    pub(super) fn saw(&mut self, own: &Stored) {
+    pub(super) fn saw(&mut self, own: &Own) {
         let Some(explanation) = &mut self.0 else { return };
-        explanation.digest = own.state.digest();
-        let root = own.root();
+        explanation.digest = own.digest();
+        let root = own.root().cloned().unwrap_or_default();
         let resident = [(Address::REGISTER, &root.register), (Address::EXPIRY, &root.expiry)];
         let resident = resident.iter().map(|(address, cell)| (address, *cell));
         explanation.dots = resident
-            .chain(own.state.cells())
+            .chain(own.small().map(State::cells).into_iter().flatten())
             .filter(|(_, cell)| !cell.dots().is_empty())
             .map(|(address, cell)| {
                 let name = [&[address.kind as u8], &address.path[..]].concat();

@@ -5,9 +5,10 @@ use std::time::Duration;
 use coterie_ring::NodeId;
 use coterie_wire::{Body, ChangedDots, Outcome, Request, RequestId, Response, Slice, Unavailable};
 
-use super::Coordinator;
+use super::fallback::may_stand_in;
 use super::request::{Phase, UnderWay};
-use crate::effects::{Class, Effects};
+use super::{Coordinator, Event};
+use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
 use crate::view::{Liveness, View};
@@ -44,6 +45,11 @@ impl Coordinator {
     ) {
         let about = &under_way.about;
         let Some(to) = target(&shared.view, about.slice, &forwarding.refused) else {
+            if may_stand_in(shared, about) {
+                let event = Event::StandIn { request: about.id };
+                effects.lane(After::Written, crate::Event::Coordinator(event));
+                return self.table.put(under_way);
+            }
             let outcome = Outcome::Unavailable(Unavailable::Nobody);
             return self.respond(shared, &mut under_way, outcome, effects);
         };

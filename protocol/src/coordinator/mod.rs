@@ -5,11 +5,13 @@ mod answer;
 mod counting;
 mod evaluate;
 mod explain;
+mod fallback;
 mod forward;
 mod found;
 mod latency;
 mod memory;
 mod observe;
+mod promised;
 mod read;
 mod repair;
 mod request;
@@ -48,6 +50,11 @@ pub enum Event {
         /// Which.
         request: RequestId,
     },
+    /// No owner of a request's key can be reached: this node coordinates on the hints it keeps.
+    StandIn {
+        /// Which.
+        request: RequestId,
+    },
     /// A write is older than the purge epoch of its slice: what it changed is read anew.
     Renew {
         /// Which.
@@ -59,6 +66,13 @@ pub enum Event {
         slice: Slice,
         /// The owner.
         owner: NodeId,
+    },
+    /// A request of this lane itself, as a part of another, which goes on afterwards.
+    Part {
+        /// Of which.
+        of: RequestId,
+        /// What is asked.
+        request: Box<Request>,
     },
     /// A request of this lane itself, for which nobody waits: whoever wants its effect looks for it.
     Internal {
@@ -90,7 +104,7 @@ impl Coordinator {
     ) -> Result<Found, NotResident> {
         match route(shared, request) {
             Route::Here(slice, plan) if plan.by == By::Quorums => {
-                found::read(slice, &request.key, &request.operations, rows)
+                found::read(shared, slice, request, rows)
             }
             Route::Here(..) | Route::Away(..) | Route::Refused(_) => Ok(Found::Nothing),
         }
@@ -110,7 +124,11 @@ impl Coordinator {
         match &message.body {
             Body::Forward(request) => self.read_request(shared, request, rows),
             Body::Shown(_) => match self.table.current(message.request) {
-                Some(under_way) => found::read_for(&under_way.about, rows),
+                Some(under_way) => found::read_for(shared, under_way, rows),
+                None => Ok(Found::Nothing),
+            },
+            Body::Read(read) => match message.slice {
+                Some(slice) => found::read_hints(shared, slice, &read.key, rows),
                 None => Ok(Found::Nothing),
             },
             Body::Forwarded(_)
@@ -122,7 +140,6 @@ impl Coordinator {
             | Body::Purge(_)
             | Body::Write(_)
             | Body::Wrote(_)
-            | Body::Read(_)
             | Body::Query(_)
             | Body::Queried(_)
             | Body::Register(_)
@@ -143,9 +160,18 @@ impl Coordinator {
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
         match event {
-            Event::Internal { request } => self.read_request(shared, request, rows),
+            Event::Internal { request } | Event::Part { request, .. } => {
+                self.read_request(shared, request, rows)
+            }
             Event::Again { request } => match self.table.get(*request) {
-                Some(under_way) => found::read_for(&under_way.about, rows),
+                Some(under_way) => found::read_for(shared, under_way, rows),
+                None => Ok(Found::Nothing),
+            },
+            Event::StandIn { request } => match self.table.get(*request) {
+                Some(under_way) => {
+                    let about = &under_way.about;
+                    found::read_hints(shared, about.slice, &about.request.key, rows)
+                }
                 None => Ok(Found::Nothing),
             },
             Event::Renew { request } => match self.table.change(*request) {
@@ -190,8 +216,10 @@ impl Coordinator {
             Body::Wrote(answer) => self.wrote(shared, from, id, answer, effects),
             Body::Shown(answer) => self.shown(shared, from, id, answer, found, effects),
             Body::Refused(refusal) => self.refused(shared, from, id, refusal, effects),
+            Body::Read(ref read) => {
+                self.show_hints(shared, (from, &message), read, &found, effects);
+            }
             Body::Write(_)
-            | Body::Read(_)
             | Body::Query(_)
             | Body::Queried(_)
             | Body::Register(_)
@@ -260,9 +288,12 @@ impl Coordinator {
             Event::Internal { request } => {
                 self.begin(shared, Origin::Job, *request, found, effects);
             }
+            Event::Part { of, request } => {
+                self.begin(shared, Origin::Request(of), *request, found, effects);
+            }
             Event::Stored { request } => self.stored(shared, request, effects),
             Event::Renew { request } => self.renew(shared, request, found, effects),
-            Event::Again { request } => {
+            Event::Again { request } | Event::StandIn { request } => {
                 if let Some(under_way) = self.table.take(request) {
                     self.with_rows(shared, under_way, found, effects);
                 }

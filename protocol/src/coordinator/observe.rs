@@ -2,21 +2,25 @@
 
 use std::time::Duration;
 
-use coterie_crdt::Cells;
+use coterie_crdt::operation::{KeyOperation, OpError, Operation};
 use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
-use coterie_wire::{Outcome, QuorumCount, Refused, RequestId, Unavailable};
+use coterie_wire::{Answered, Outcome, QuorumCount, Refused, Request, RequestId, Unavailable};
 
+use super::found::Own;
 use super::read::{Gathered, Gathering};
 use super::request::{About, Phase, UnderWay, Waiting};
-use super::{Coordinator, Found, evaluate, found, repair, write};
+use super::{Coordinator, Event, Found, evaluate, found, repair, write};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::repair::sync;
-use crate::replica::Stored;
+use crate::rows::lazy::Recorded;
 
 /// How long what is not to be had just now is waited for before it is asked for again.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// How many cells with tallies one request removes of a key that has too many.
+const TALLIED_AT_ONCE: usize = 256;
 
 impl Coordinator {
     /// Begins, or begins again, a request that this node coordinates.
@@ -24,7 +28,7 @@ impl Coordinator {
         &mut self,
         shared: &mut Shared,
         mut under_way: UnderWay,
-        own: Stored,
+        own: Own,
         effects: &mut Effects,
     ) {
         let about = &under_way.about;
@@ -37,16 +41,16 @@ impl Coordinator {
         {
             return self.end(shared, under_way, unavailable, effects);
         }
-        let (wall, root) = (shared.now.wall_millis, own.state.root());
+        let (wall, root) = (shared.now.wall_millis, own.root());
         let operations = &about.request.operations;
         let observes = operations.iter().any(|operation| operation.observes_over(root, wall));
         let session = &about.request.session;
-        let sees = found::context(&own.state).covers(&session.dots);
+        let sees = own.context().covers(&session.dots);
         if about.writes() && !observes && sees {
             return self.evaluate(shared, under_way, own, effects);
         }
-        let footprint = found::footprint(operations, root, wall);
-        match Gathering::new(&shared.view, state, &plan, footprint, &own.state, session) {
+        let footprint = about.footprint(root, wall);
+        match Gathering::new(&shared.view, state, &plan, footprint, &own, session) {
             Some(gathering) => {
                 under_way.phase = Phase::Gathering(Box::new(gathering));
                 self.go_on(shared, under_way, own, effects);
@@ -65,19 +69,20 @@ impl Coordinator {
         &mut self,
         shared: &mut Shared,
         mut under_way: UnderWay,
-        own: Stored,
+        own: Own,
         effects: &mut Effects,
     ) {
         let Phase::Gathering(gathering) = &under_way.phase else {
             return self.table.put(under_way);
         };
         let epoch = shared.slices.get(&under_way.about.slice).map(|state| state.epoch);
-        if epoch != Some(gathering.epoch) {
-            // What was shown before a purge is not joined with what is there after it (invariant 19).
+        if epoch != Some(gathering.epoch) || gathering.large != own.small().is_none() {
+            // What was shown before a purge is not joined with what is there after it (invariant 19); nor what was shown
+            // of a small key into one that has become large.
             under_way.about.next_round();
             return self.coordinate(shared, under_way, own, effects);
         }
-        match gathering.progress(&shared.view, &self.latencies) {
+        match gathering.progress(&shared.view, &self.latencies, &under_way.about) {
             Gathered::Enough => self.evaluate(shared, under_way, own, effects),
             Gathered::Open | Gathered::TooFew => self.ask_more(shared, under_way, effects),
         }
@@ -93,7 +98,7 @@ impl Coordinator {
         let Phase::Gathering(gathering) = &mut under_way.phase else {
             return self.table.put(under_way);
         };
-        if gathering.progress(&shared.view, &self.latencies) == Gathered::TooFew {
+        if gathering.progress(&shared.view, &self.latencies, &under_way.about) == Gathered::TooFew {
             let why = too_few(shared, &under_way.about, gathering);
             return self.wait(shared, under_way, why);
         }
@@ -125,7 +130,7 @@ impl Coordinator {
             if let Some(at) = gathering.asked_at(from) {
                 self.latencies.took(from, shared.now.monotonic.saturating_sub(at));
             }
-            let word = gathering.take(from, answer, false);
+            let word = gathering.take(from, answer);
             about.answers.note(from, word);
             if gathering.is_synchronising(from) {
                 let (key, asker) = (about.request.key.clone(), sync::Asker::Coordinator(about.id));
@@ -144,15 +149,34 @@ impl Coordinator {
         found: Found,
         effects: &mut Effects,
     ) {
-        match (&under_way.phase, found) {
-            (Phase::Waiting(_), Found::Own(own)) => {
-                self.coordinate(shared, under_way, *own, effects);
+        let own = match (found, under_way.gathered.take()) {
+            (Found::Own(own), _) => *own,
+            (Found::Gathered, Some(recorded)) => Own::Large(*recorded),
+            (Found::More(page), Some(mut recorded)) => {
+                recorded.take(*page);
+                return self.gather_more(shared, under_way, *recorded, effects);
             }
-            (_, Found::Own(own)) => self.go_on(shared, under_way, *own, effects),
-            (_, Found::Damaged) => self.end(shared, under_way, Unavailable::Damaged, effects),
-            (_, Found::TooMany | Found::Nothing) => {
-                let outcome = Outcome::Refused(Refused::TooLarge { bytes_max: 0 });
-                self.respond(shared, &mut under_way, outcome, effects);
+            (Found::Hints(hints), _) => return self.stand_in(shared, under_way, &hints, effects),
+            (Found::Full, _) => {
+                let outcome = Outcome::Refused(Refused::DiskFull);
+                return self.respond(shared, &mut under_way, outcome, effects);
+            }
+            (Found::Damaged, _) => {
+                return self.end(shared, under_way, Unavailable::Damaged, effects);
+            }
+            (Found::Changed | Found::More(_) | Found::Gathered | Found::Nothing, _) => {
+                return self.wait(shared, under_way, Unavailable::Nobody);
+            }
+            (Found::TooMany, _) => {
+                let refused = Refused::TooLarge { bytes_max: found::GATHERED_BYTES_MAX };
+                let outcome = Outcome::Refused(refused);
+                return self.respond(shared, &mut under_way, outcome, effects);
+            }
+        };
+        match &under_way.phase {
+            Phase::Waiting(_) => self.coordinate(shared, under_way, own, effects),
+            Phase::Forwarding(_) | Phase::Gathering(_) | Phase::Writing(_) => {
+                self.go_on(shared, under_way, own, effects);
             }
         }
     }
@@ -162,17 +186,27 @@ impl Coordinator {
         &mut self,
         shared: &mut Shared,
         mut under_way: UnderWay,
-        mut own: Stored,
+        own: Own,
         effects: &mut Effects,
     ) {
+        let mut own = own;
+        if let Own::Large(recorded) = own {
+            if recorded.is_missing() {
+                return self.gather_more(shared, under_way, recorded, effects);
+            }
+            own = Own::Large(recorded);
+        }
         let about = &mut under_way.about;
         let mut joined = None;
-        let mut shown = vec![shared.me];
+        let (mut shown, mut fallbacks) = (vec![shared.me], Vec::new());
         if let Phase::Gathering(gathering) = &under_way.phase {
             shown = gathering.shown_by(shared.me);
-            joined = gathering.joined(&own.state);
-            if let Some(joined) = &joined {
-                repair::repair(shared, about, gathering, joined, &mut own, effects);
+            fallbacks = gathering.shown_by_fallbacks();
+            if let Own::Small(stored) = &mut own {
+                joined = gathering.joined(&stored.state);
+                if let Some(joined) = &joined {
+                    repair::repair(shared, about, gathering, joined, stored, effects);
+                }
             }
             if !gathering.footprint.derived.is_empty() {
                 // All of the key was shown and is now in the rows: only they tell its counts and orders.
@@ -180,16 +214,105 @@ impl Coordinator {
             }
         }
         about.answers.saw(&own);
-        let context = found::context(&own.state);
-        let evaluated = match &joined {
-            Some(joined) => evaluate::evaluate(shared, about, &context, joined, effects),
-            None => evaluate::evaluate(shared, about, &context, &own.state, effects),
+        let context = own.context();
+        let evaluated = match (&joined, &own) {
+            (Some(joined), _) => evaluate::evaluate(shared, about, &context, joined, effects),
+            (None, Own::Small(stored)) => {
+                evaluate::evaluate(shared, about, &context, &stored.state, effects)
+            }
+            (None, Own::Large(recorded)) => {
+                evaluate::evaluate(shared, about, &context, recorded, effects)
+            }
         };
+        if let Own::Large(recorded) = own {
+            if recorded.is_missing() {
+                // It looked for more than when it was read: time has passed.
+                return self.gather_more(shared, under_way, recorded, effects);
+            }
+            own = Own::Large(recorded);
+        }
+        if let Some(error) = evaluated.replies.iter().find_map(|reply| reply.as_ref().err())
+            && evaluated.delta.is_empty()
+            && under_way.about.deadline > shared.now.monotonic + AGAIN
+        {
+            match *error {
+                // A sweep is under way.
+                OpError::Counting => return self.wait(shared, under_way, Unavailable::Nobody),
+                OpError::NeedsWholeKey | OpError::NeedsTallies if !under_way.about.whole => {
+                    under_way.about.whole = true;
+                    return self.begin_again(under_way, effects);
+                }
+                OpError::TooManyTallies { .. } => {
+                    return self.remove_tallied(shared, under_way, effects);
+                }
+                _ => {}
+            }
+        }
         if evaluated.delta.is_empty() {
-            let outcome = Outcome::Done(Box::new(evaluated.answered(shown)));
+            let answered = Answered { fallbacks, ..evaluated.answered(shown) };
+            let outcome = Outcome::Done(Box::new(answered));
             return self.respond(shared, &mut under_way, outcome, effects);
         }
+        if evaluated.delta.cells().len() > found::CELLS_MAX {
+            let refused = Refused::TooLarge { bytes_max: found::GATHERED_BYTES_MAX };
+            return self.respond(shared, &mut under_way, Outcome::Refused(refused), effects);
+        }
         self.commit(shared, under_way, own, evaluated, effects);
+    }
+
+    /// Begins a request again on rows read anew.
+    fn begin_again(&mut self, mut under_way: UnderWay, effects: &mut Effects) {
+        let about = &mut under_way.about;
+        about.next_round();
+        let again = Event::Again { request: about.id };
+        effects.lane(After::Written, crate::Event::Coordinator(again));
+        let (until, why) = (Duration::MAX, Unavailable::Nobody);
+        under_way.phase = Phase::Waiting(Waiting { until, why });
+        self.table.put(under_way);
+    }
+
+    /// A key has more tallies than one delta takes back: some of them are removed by a request of their own, after which
+    /// this one begins again.
+    fn remove_tallied(
+        &mut self,
+        shared: &mut Shared,
+        mut under_way: UnderWay,
+        effects: &mut Effects,
+    ) {
+        let about = &mut under_way.about;
+        about.next_round();
+        let operation = KeyOperation::RemoveTallied(TALLIED_AT_ONCE);
+        let request = Request {
+            id: shared.draw_request(),
+            operations: vec![Operation::Key(operation)],
+            time_left: about.deadline.saturating_sub(shared.now.monotonic),
+            explain: false,
+            ..about.request.clone()
+        };
+        let event = Event::Part { of: about.id, request: Box::new(request) };
+        effects.lane(After::Written, crate::Event::Coordinator(event));
+        let (until, why) = (Duration::MAX, Unavailable::Nobody);
+        under_way.phase = Phase::Waiting(Waiting { until, why });
+        self.table.put(under_way);
+    }
+
+    /// Gathers rows that are more than one event reads, event by event. Where the key is changed meanwhile, that begins
+    /// again: what is evaluated is one state.
+    fn gather_more(
+        &mut self,
+        shared: &Shared,
+        mut under_way: UnderWay,
+        recorded: Recorded,
+        effects: &mut Effects,
+    ) {
+        if recorded.bytes() as u64 > found::GATHERED_BYTES_MAX {
+            let refused = Refused::TooLarge { bytes_max: found::GATHERED_BYTES_MAX };
+            return self.respond(shared, &mut under_way, Outcome::Refused(refused), effects);
+        }
+        under_way.gathered = Some(Box::new(recorded));
+        let again = Event::Again { request: under_way.about.id };
+        effects.lane(After::Written, crate::Event::Coordinator(again));
+        self.table.put(under_way);
     }
 
     /// Nothing was stored, because of who could be reached.

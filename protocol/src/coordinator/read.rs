@@ -10,7 +10,7 @@ use coterie_wire::{Body, SessionDots};
 use smallvec::SmallVec;
 
 use super::counting::Quota;
-use super::found;
+use super::found::Own;
 use super::latency::Latencies;
 use super::request::{About, Plan};
 use crate::digests;
@@ -59,6 +59,8 @@ pub(super) struct Gathering {
     counts_itself: bool,
     /// What they are asked for.
     pub(super) footprint: Footprint,
+    /// Whether this node has too much of it to join what it is shown: the key is synchronised.
+    pub(super) large: bool,
     /// What this node has of it.
     digests: Digests,
     /// The purge epoch in which this began.
@@ -66,6 +68,9 @@ pub(super) struct Gathering {
     /// What the session must see and this node lacks: somebody who has it must show it.
     lacking: Option<SessionDots>,
     asked: SmallVec<[Asked; 3]>,
+    /// Whether fallbacks show their hints in place of owners that do not answer, and which do so for whom.
+    sloppy: bool,
+    stand_ins: SmallVec<[(NodeId, NodeId); 2]>,
     /// When another owner is asked in place of one that is late.
     next_ask: Duration,
 }
@@ -88,28 +93,34 @@ impl Gathering {
         state: &SliceState,
         plan: &Plan,
         footprint: Footprint,
-        own: &State,
+        own: &Own,
         session: &SessionDots,
     ) -> Option<Self> {
-        let lacks = !found::context(own).covers(&session.dots);
+        let lacks = !own.context().covers(&session.dots);
         // What was purged nobody covers; then all there is has been shown once every owner has.
         let older = lacks && session.epoch < state.epoch;
         let quota = if older { Quota::all() } else { plan.read };
         let lacking = (lacks && !older).then(|| session.clone());
         let readiness = quota.readiness();
         let alone = |set: &OwnerSet| state.replica.may_answer_read(set.version, readiness).is_ok();
+        let fallbacks = match plan.sloppy {
+            true => view.fallbacks(state.slice).filter(|node| view.is_live(*node)).count(),
+            false => 0,
+        };
         let alive = |set: &&OwnerSet| {
             let count = quota.count(view, set, |node| view.is_live(node));
-            count.have >= count.need
+            usize::from(count.have) + fallbacks >= usize::from(count.need)
         };
         let sets = state.replica.sets().all();
         let set = sets.iter().filter(alive).find(|set| alone(set));
         let set = set.or_else(|| sets.iter().find(alive))?.clone();
-        let shown = Partial::extract(own, &footprint);
-        let footprint_digest = fetch::is_cells(&footprint).then(|| digests::of_shown(&shown));
+        let single = own.small().filter(|_| fetch::is_cells(&footprint));
+        let footprint_digest =
+            single.map(|own| digests::of_shown(&Partial::extract(own, &footprint)));
         let digests = Digests { key: own.digest(), footprint: footprint_digest };
         Some(Gathering {
             counts_itself: alone(&set),
+            large: own.small().is_none(),
             set,
             quota,
             footprint,
@@ -117,6 +128,8 @@ impl Gathering {
             epoch: state.epoch,
             lacking,
             asked: SmallVec::new(),
+            sloppy: plan.sloppy,
+            stand_ins: SmallVec::new(),
             next_ask: Duration::MAX,
         })
     }
@@ -146,23 +159,61 @@ impl Gathering {
             }
         };
         for node in next {
-            let read = Read {
-                key: about.request.key.clone(),
-                set: self.set.version,
-                quorum: self.quota.readiness(),
-                footprint: self.footprint.clone(),
-                digests: Some(self.digests),
-                session: self.lacking.clone().unwrap_or_default(),
-                hints: false,
-            };
-            let mut message = about.message(shared, Body::Read(Box::new(read)));
-            message.time_left = Some(about.deadline.saturating_sub(now));
-            effects.send(node, Class::Requests, message);
-            self.asked.push(Asked { node, at: now, said: Said::Nothing });
+            self.send(shared, about, (node, false), effects);
+        }
+        if self.sloppy {
+            for node in self.choose_stand_ins(&shared.view, about) {
+                self.send(shared, about, (node, true), effects);
+            }
         }
         let waited = self.asked.iter().filter(|asked| matches!(asked.said, Said::Nothing));
         let late = waited.map(|asked| asked.at + latencies.p99(asked.node)).min();
         self.next_ask = late.unwrap_or(Duration::MAX);
+    }
+
+    fn send(
+        &mut self,
+        shared: &Shared,
+        about: &About,
+        (node, hints): (NodeId, bool),
+        effects: &mut Effects,
+    ) {
+        let now = shared.now.monotonic;
+        let read = Read {
+            key: about.request.key.clone(),
+            set: self.set.version,
+            quorum: self.quota.readiness(),
+            footprint: self.footprint.clone(),
+            digests: Some(self.digests),
+            session: self.lacking.clone().unwrap_or_default(),
+            hints,
+        };
+        let mut message = about.message(shared, Body::Read(Box::new(read)));
+        message.time_left = Some(about.deadline.saturating_sub(now));
+        effects.send(node, Class::Requests, message);
+        self.asked.push(Asked { node, at: now, said: Said::Nothing });
+    }
+
+    /// Fallbacks to be asked for their hints in place of owners that are down or have refused, where too few others can
+    /// show what they have.
+    fn choose_stand_ins(&mut self, view: &View, about: &About) -> SmallVec<[NodeId; 3]> {
+        let mut chosen = SmallVec::new();
+        for owner in self.set.members.clone() {
+            let hoped = self.quota.count(view, &self.set, |node| self.may_count(view.me, node));
+            let stood_in = self.stand_ins.iter().any(|(known, _)| *known == owner);
+            if hoped.have >= hoped.need || self.may_count(view.me, owner) || stood_in {
+                continue;
+            }
+            let free = |node: &NodeId| {
+                let asked = self.asked.iter().any(|asked| asked.node == *node);
+                view.is_live(*node) && !asked && !chosen.contains(node) && *node != view.me
+            };
+            if let Some(node) = view.fallbacks(about.slice).find(free) {
+                self.stand_ins.push((owner, node));
+                chosen.push(node);
+            }
+        }
+        chosen
     }
 
     /// Owners of the set that may still be asked, best first: the suspected last, the quick before the slow.
@@ -181,26 +232,28 @@ impl Gathering {
         if node == me {
             return self.counts_itself;
         }
-        let asked = self.asked.iter().find(|asked| asked.node == node);
-        asked.is_some_and(|asked| !matches!(asked.said, Said::Refused | Said::Late))
+        self.any_for(node, |said| !matches!(said, Said::Refused | Said::Late))
     }
 
     fn has_shown(&self, me: NodeId, node: NodeId) -> bool {
         if node == me {
             return self.counts_itself;
         }
-        let asked = self.asked.iter().find(|asked| asked.node == node);
-        asked.is_some_and(|asked| {
-            matches!(asked.said, Said::Same | Said::State(_) | Said::Synchronised)
-        })
+        self.any_for(node, |said| matches!(said, Said::Same | Said::State(_) | Said::Synchronised))
     }
 
-    /// An owner answered; gives the word for it. `large` where this node has too much of the key to join what it is
-    /// shown: it is synchronised.
-    pub(super) fn take(&mut self, from: NodeId, answer: ReadAnswer, large: bool) -> &'static str {
+    /// Whether an owner, or who stands in for it, has said something such.
+    fn any_for(&self, owner: NodeId, such: impl Fn(&Said) -> bool) -> bool {
+        let by = |node| self.stand_ins.contains(&(owner, node));
+        let mut asked = self.asked.iter().filter(|asked| asked.node == owner || by(asked.node));
+        asked.any(|asked| such(&asked.said))
+    }
+
+    /// An owner answered; gives the word for it.
+    pub(super) fn take(&mut self, from: NodeId, answer: ReadAnswer) -> &'static str {
         let (said, word) = match answer {
             ReadAnswer::Same => (Said::Same, "same"),
-            ReadAnswer::State(_) if large => (Said::Synchronising, "different"),
+            ReadAnswer::State(_) if self.large => (Said::Synchronising, "different"),
             ReadAnswer::State(partial) if self.fits(&partial) => {
                 (Said::State(partial), "different")
             }
@@ -257,7 +310,7 @@ impl Gathering {
     }
 
     /// What the answers amount to.
-    pub(super) fn progress(&self, view: &View, latencies: &Latencies) -> Gathered {
+    pub(super) fn progress(&self, view: &View, latencies: &Latencies, about: &About) -> Gathered {
         let has_shown = |node| self.has_shown(view.me, node);
         let shown = self.quota.count(view, &self.set, has_shown);
         let others = self.set.members.iter().filter(|node| **node != view.me);
@@ -271,10 +324,22 @@ impl Gathering {
         };
         let may = |node| self.may_count(view.me, node) || late(node) || candidates.contains(&node);
         let hoped = self.quota.count(view, &self.set, may);
+        let fallbacks = match self.sloppy {
+            true => self.free_fallbacks(view, about),
+            false => 0,
+        };
         let others = self.set.members.iter().filter(|node| **node != view.me);
         let hoped_to_see = self.lacking.is_none() || others.copied().any(may);
-        let open = hoped.have >= hoped.need && hoped_to_see;
+        let hoped_for = usize::from(hoped.have) + fallbacks;
+        let open = hoped_for >= usize::from(hoped.need) && hoped_to_see;
         if open { Gathered::Open } else { Gathered::TooFew }
+    }
+
+    /// How many fallbacks have not been asked.
+    fn free_fallbacks(&self, view: &View, about: &About) -> usize {
+        let asked = |node: &NodeId| self.asked.iter().any(|asked| asked.node == *node);
+        let free = |node: &NodeId| view.is_live(*node) && !asked(node) && *node != view.me;
+        view.fallbacks(about.slice).filter(free).count()
     }
 
     /// Whether what the session must see is what is missing.
@@ -297,7 +362,16 @@ impl Gathering {
 
     /// Who has shown what it has, this node included.
     pub(super) fn shown_by(&self, me: NodeId) -> Vec<NodeId> {
-        self.set.members.iter().copied().filter(|node| self.has_shown(me, *node)).collect()
+        let own = |node: &NodeId| !self.stand_ins.iter().any(|(owner, _)| owner == node);
+        let shown = self.set.members.iter().filter(|node| self.has_shown(me, **node));
+        shown.copied().filter(own).collect()
+    }
+
+    /// The fallbacks that have shown their hints.
+    pub(super) fn shown_by_fallbacks(&self) -> Vec<NodeId> {
+        let has = |asked: &&Asked| matches!(asked.said, Said::State(_));
+        let asked = self.asked.iter().filter(|asked| !self.set.contains(asked.node));
+        asked.filter(has).map(|asked| asked.node).collect()
     }
 
     /// Owners that showed less than `joined`; those that have the same as this node had are told by it.
@@ -311,7 +385,8 @@ impl Gathering {
             | Said::Synchronised
             | Said::Refused => false,
         };
-        self.asked.iter().filter(lacks).map(|asked| asked.node).collect()
+        let asked = self.asked.iter().filter(|asked| self.set.contains(asked.node));
+        asked.filter(lacks).map(|asked| asked.node).collect()
     }
 
     /// When it has to be looked at again, whatever arrives.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use coterie_crdt::{Footprint, Root};
 use coterie_ring::{BucketKind, BucketPolicy, Level};
 use coterie_wire::{Body, LevelRefused, Message, Refused, Request, RequestId, Slice, Unavailable};
 use smallvec::SmallVec;
@@ -10,10 +11,13 @@ use smallvec::SmallVec;
 use super::counting::Quota;
 use super::explain::Answers;
 use super::forward::Forwarding;
+use super::found;
+use super::promised::depends_on_change;
 use super::read::Gathering;
 use super::write::Writing;
 use crate::lane::Shared;
 use crate::origin::Origin;
+use crate::rows::lazy::Recorded;
 
 /// The bits of a message's request id that name the round: answers to another round do not count.
 const ROUND: u128 = 0xffff;
@@ -59,9 +63,13 @@ impl Plan {
             None => policy.read,
         };
         let linearizable = |level| level == Level::Linearizable;
-        if policy.kind != BucketKind::Strong && writes && linearizable(write) != linearizable(read)
-        {
-            return Err(Refused::Level(LevelRefused::Half));
+        if policy.kind != BucketKind::Strong && writes {
+            if linearizable(write) != linearizable(read) {
+                return Err(Refused::Level(LevelRefused::Half));
+            }
+            if linearizable(write) && request.operations.iter().any(depends_on_change) {
+                return Err(Refused::NeedsStrong);
+            }
         }
         let by = match policy.kind {
             BucketKind::Strong => By::Strong,
@@ -87,6 +95,8 @@ pub(super) struct About {
     pub(super) plan: Plan,
     /// When it has to be answered, as time since the node's start.
     pub(super) deadline: Duration,
+    /// Whether its evaluation has turned out to need the whole key.
+    pub(super) whole: bool,
     /// Counts what was asked of others anew.
     pub(super) round: u16,
     /// Who answered what, where the response is to say so.
@@ -114,6 +124,11 @@ impl About {
     pub(super) fn message(&self, shared: &Shared, body: Body) -> Message {
         let trace = self.trace();
         Message { trace, ..shared.message(self.message_id(), self.slice, body) }
+    }
+
+    /// The rows that its operations have to see of a key with this root.
+    pub(super) fn footprint(&self, root: Option<&Root>, wall_millis: u64) -> Footprint {
+        found::footprint(&self.request.operations, root, wall_millis, self.whole)
     }
 
     /// Whether any operation can change the key.
@@ -153,6 +168,8 @@ pub(super) struct UnderWay {
     pub(super) origins: SmallVec<[Origin; 1]>,
     /// How far it has come.
     pub(super) phase: Phase,
+    /// Rows that its evaluation needs, where they are more than one event reads: gathered so far.
+    pub(super) gathered: Option<Box<Recorded>>,
 }
 
 impl UnderWay {

@@ -11,6 +11,7 @@ use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, RequestId};
 
 use super::evaluate::Evaluated;
+use super::found::Own;
 use super::request::{About, Phase, Table, UnderWay};
 use super::write::{self, Owner, StandIn, Writing};
 use super::{Coordinator, Event, Found};
@@ -19,7 +20,7 @@ use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
 use crate::repair::sync;
-use crate::replica::{self, Stored};
+use crate::replica;
 
 /// An owner that has not answered for so long, or for half of the client's time, is given a hint; so is a fallback
 /// passed over for another.
@@ -35,14 +36,14 @@ impl Coordinator {
         &mut self,
         shared: &mut Shared,
         mut under_way: UnderWay,
-        mut own: Stored,
+        own: Own,
         evaluated: Evaluated,
         effects: &mut Effects,
     ) {
         let about = &under_way.about;
         let change = Change::Delta(evaluated.delta.clone());
         let (slice, key) = (about.slice, &about.request.key);
-        replica::apply(shared, slice, key, &mut own, &change, effects);
+        replica::apply(shared, slice, key, &mut own.into_stored(), &change, effects);
         let durability = match about.plan.synced {
             true => Durability::Synced,
             false => Durability::AsSet,
@@ -77,8 +78,13 @@ impl Coordinator {
     ) {
         let Some(mut under_way) = self.table.take(request) else { return };
         if let Phase::Writing(writing) = &mut under_way.phase {
-            writing.stored_here = true;
-            writing.give(shared.me, own_answer(shared, &under_way.about, writing));
+            if writing.owner(shared.me).is_some() {
+                writing.stored_here = true;
+                writing.give(shared.me, own_answer(shared, &under_way.about, writing));
+            } else {
+                // A fallback that coordinates has a hint.
+                writing.keeps(shared.me);
+            }
         }
         self.write_on(shared, under_way, effects);
     }
@@ -144,10 +150,11 @@ impl Coordinator {
         let Some(mut under_way) = self.table.take(request) else { return };
         let epoch = shared.slices.get(&under_way.about.slice).map(|state| state.epoch);
         if let (Phase::Writing(writing), Found::Own(own)) = (&mut under_way.phase, found)
+            && let Some(state) = own.small()
             && let Some(epoch) = epoch.filter(|epoch| *epoch > writing.epoch)
         {
             let footprint = replica::needs(&writing.change);
-            writing.change = Change::Partial(Partial::extract(&own.state, &footprint));
+            writing.change = Change::Partial(Partial::extract(state, &footprint));
             writing.epoch = epoch;
             under_way.about.next_round();
             send_to_open(shared, &under_way.about, writing, effects);
@@ -165,6 +172,12 @@ fn own_answer(shared: &Shared, about: &About, writing: &Writing) -> Given {
 
 /// Begins to ask all owners, whatever they have answered before.
 fn send_to_all(shared: &Shared, about: &About, writing: &mut Writing, effects: &mut Effects) {
+    begin(shared, about, writing);
+    send_to_open(shared, about, writing, effects);
+}
+
+/// Nobody has been asked yet.
+pub(super) fn begin(shared: &Shared, about: &About, writing: &mut Writing) {
     let now = shared.now.monotonic;
     let time_left = about.deadline.saturating_sub(now);
     let next = now + HINT_DELAY.min(time_left / 2);
@@ -173,15 +186,19 @@ fn send_to_all(shared: &Shared, about: &About, writing: &mut Writing, effects: &
     if writing.stored_here {
         writing.give(shared.me, own_answer(shared, about, writing));
     }
-    send_to_open(shared, about, writing, effects);
 }
 
 /// Sends the write to every other owner that does not hold it, and to fallbacks for those that are down.
-fn send_to_open(shared: &Shared, about: &About, writing: &mut Writing, effects: &mut Effects) {
+pub(super) fn send_to_open(
+    shared: &Shared,
+    about: &About,
+    writing: &mut Writing,
+    effects: &mut Effects,
+) {
     for index in 0..writing.owners.len() {
         let owner = &writing.owners[index];
         let holds = matches!(owner.answer, Some(Given::Stored | Given::Retired));
-        if owner.node == shared.me || holds || owner.hinted_by().is_some() {
+        if owner.node == shared.me || holds || owner.stand_in.is_some() {
             continue;
         }
         let node = owner.node;
@@ -303,11 +320,7 @@ fn take(
         WriteAnswer::Stored => writing.give(from, Given::Stored),
         WriteAnswer::Retired => writing.give(from, Given::Retired),
         WriteAnswer::Hinted => {
-            for owner in writing.owners.iter_mut() {
-                if let Some(stand_in) = owner.stand_in.as_mut().filter(|it| it.node == from) {
-                    stand_in.keeps = true;
-                }
-            }
+            writing.keeps(from);
             if from == shared.me {
                 stood_in.into_iter().for_each(|owner| about.answers.hinted(owner));
             }

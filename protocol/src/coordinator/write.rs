@@ -91,6 +91,15 @@ impl Writing {
         }
     }
 
+    /// A node keeps a hint for each owner for which it was asked.
+    pub(super) fn keeps(&mut self, node: NodeId) {
+        for owner in &mut self.owners {
+            if let Some(stand_in) = owner.stand_in.as_mut().filter(|it| it.node == node) {
+                stand_in.keeps = true;
+            }
+        }
+    }
+
     /// A node could not be reached, or has not taken what it was sent: something is done about it at once.
     pub(super) fn failed(&mut self, node: NodeId, now: Duration) {
         for owner in &mut self.owners {

@@ -11,7 +11,7 @@ pub(crate) mod slices;
 use std::time::Duration;
 
 use coterie_swim::Now;
-use coterie_wire::{Body, Committed, Key};
+use coterie_wire::{Body, Committed, Key, Message};
 
 use acknowledged::Acknowledged;
 
@@ -121,6 +121,10 @@ impl Lane {
                 Body::Purge(said) => {
                     self.purges.read_message(message, said, rows).map(Found::Purge)
                 }
+                Body::Read(read) if read.hints && !self.owns(message) => self
+                    .coordinator
+                    .read_message(&self.shared, *from, message, rows)
+                    .map(Found::Coordinator),
                 Body::Write(_) | Body::Read(_) => {
                     self.replicas.read(&self.shared, *from, message, rows).map(Found::Replica)
                 }
@@ -297,6 +301,11 @@ impl Lane {
             (event, found) => panic!("{found:?} was not read for {event:?}"),
         }
         self.number(before, first, effects);
+    }
+
+    /// Whether this node owns the slice of a message.
+    fn owns(&self, message: &Message) -> bool {
+        message.slice.is_some_and(|slice| self.shared.slices.contains_key(&slice))
     }
 
     /// The key that an event would write to, where writes to it wait for a read to end.

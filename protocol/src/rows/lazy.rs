@@ -110,6 +110,14 @@ pub struct Page {
     bytes: usize,
 }
 
+impl Page {
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
 impl Recorded {
     /// Nothing but the root, missing the single cells of `footprint`.
     #[must_use]

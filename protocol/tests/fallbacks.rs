@@ -1,0 +1,244 @@
+//! What is stored and shown while owners cannot be reached.
+
+mod harness;
+
+use std::time::Duration;
+
+use coterie_crdt::operation::{Operation, Reply, SetOperation, SetVerb, StringOperation};
+use coterie_protocol::rows::Space;
+use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId};
+use coterie_wire::{Body, Levels, Outcome, QuorumCount, SessionDots, Unavailable};
+
+use harness::{Cluster, key, levels};
+
+fn increment(by: i64) -> Operation {
+    Operation::String(StringOperation::IncrementBy(by))
+}
+
+fn get() -> Operation {
+    Operation::String(StringOperation::Get)
+}
+
+fn add(member: &'static str) -> Operation {
+    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
+}
+
+fn members() -> Operation {
+    Operation::Set(SetOperation::new(SetVerb::Members))
+}
+
+fn strict(nodes: u64) -> Cluster {
+    Cluster::new(nodes, BucketPolicy::default())
+}
+
+fn sloppy(nodes: u64) -> Cluster {
+    Cluster::new(nodes, BucketPolicy { kind: BucketKind::Sloppy, ..BucketPolicy::default() })
+}
+
+fn hints(cluster: &Cluster) -> usize {
+    cluster.nodes.iter().map(|node| node.store.space(Space::Hints).len()).sum()
+}
+
+/// Brings nodes back and waits until hints are delivered.
+fn bring_back(cluster: &mut Cluster, nodes: &[NodeId]) {
+    for node in nodes {
+        cluster.bring_up(*node);
+    }
+    cluster.advance(Duration::from_secs(30));
+    assert_eq!(hints(cluster), 0, "all hints are delivered");
+}
+
+#[test]
+fn an_owner_that_is_down_gets_its_writes_when_it_is_back() {
+    let mut cluster = strict(5);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.take_down(owners[2]);
+    let request = cluster.request(&key, increment(1));
+    let answered = cluster.done(owners[0], request);
+    assert_eq!(answered.owners, [owners[0], owners[1]]);
+    assert!(!answered.everywhere);
+    cluster.run();
+    assert_eq!(hints(&cluster), 1);
+    bring_back(&mut cluster, &[owners[2]]);
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn a_hint_is_kept_by_the_coordinator_where_there_is_no_other_node() {
+    let mut cluster = strict(3);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.take_down(owners[2]);
+    let request = cluster.request(&key, increment(1));
+    cluster.done(owners[0], request);
+    cluster.run();
+    assert_eq!(cluster.node(owners[0]).store.space(Space::Hints).len(), 1);
+    bring_back(&mut cluster, &[owners[2]]);
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn an_owner_that_does_not_answer_is_given_a_hint_though_nobody_thinks_it_down() {
+    let mut cluster = strict(5);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.cut(owners[0], owners[2]);
+    let request = cluster.request(&key, increment(1));
+    cluster.done(owners[0], request);
+    assert_eq!(hints(&cluster), 0);
+    cluster.advance(Duration::from_secs(1));
+    assert_eq!(hints(&cluster), 1);
+    cluster.heal();
+    cluster.advance(Duration::from_secs(30));
+    assert_eq!(hints(&cluster), 0);
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn in_a_sloppy_bucket_fallbacks_count_and_strict_ones_count_owners_only() {
+    for kind in [BucketKind::Sloppy, BucketKind::Strict] {
+        let mut cluster = Cluster::new(5, BucketPolicy { kind, ..BucketPolicy::default() });
+        let key = key("a");
+        let owners = cluster.owners(&key);
+        cluster.take_down(owners[1]);
+        cluster.take_down(owners[2]);
+        let request = cluster.request(&key, increment(1));
+        match (kind, cluster.ask(owners[0], request)) {
+            (BucketKind::Sloppy, Outcome::Done(answered)) => {
+                assert_eq!(answered.owners, [owners[0]]);
+                assert!(!answered.fallbacks.is_empty());
+            }
+            (BucketKind::Strict, outcome) => {
+                let count = QuorumCount { have: 1, need: 2 };
+                assert_eq!(outcome, Outcome::Unavailable(Unavailable::Owners(count)));
+            }
+            (_, outcome) => panic!("{outcome:?}"),
+        }
+        bring_back(&mut cluster, &[owners[1], owners[2]]);
+        assert!(cluster.is_equal(&key));
+    }
+}
+
+#[test]
+fn a_fallback_counts_once_for_however_many_owners_it_stands_in() {
+    let mut cluster = sloppy(4);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.take_down(owners[1]);
+    cluster.take_down(owners[2]);
+    let mut request = cluster.request(&key, increment(1));
+    request.levels = levels(Level::All, Level::One);
+    let outcome = cluster.ask(owners[0], request);
+    let count = QuorumCount { have: 2, need: 3 };
+    assert_eq!(outcome, Outcome::Unavailable(Unavailable::Owners(count)));
+}
+
+#[test]
+fn a_read_in_a_sloppy_bucket_sees_what_only_a_fallback_holds() {
+    let mut cluster = sloppy(5);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.take_down(owners[1]);
+    cluster.take_down(owners[2]);
+    let request = cluster.request(&key, add("x"));
+    let written = cluster.done(owners[0], request);
+    let fallback = written.fallbacks[0];
+    cluster.bring_up(owners[1]);
+    cluster.lose(|_, _, message| matches!(message.body, Body::Write(_) | Body::Hint(_)));
+    cluster.take_down(owners[0]);
+    let read = cluster.request(&key, members());
+    let answered = cluster.done(owners[1], read);
+    assert_eq!(answered.replies, [Ok(Reply::Values(vec![Some("x".into())]))]);
+    assert!(answered.fallbacks.contains(&fallback), "{answered:?}");
+}
+
+#[test]
+fn at_level_any_a_node_that_reaches_no_owner_takes_the_write() {
+    for kind in [BucketKind::Sloppy, BucketKind::Strict] {
+        let mut cluster = Cluster::new(5, BucketPolicy { kind, ..BucketPolicy::default() });
+        let key = key("a");
+        let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+        owners.iter().for_each(|owner| cluster.take_down(*owner));
+        for by in 1..=3 {
+            let mut request = cluster.request(&key, increment(by));
+            request.levels = Levels { write: Some(Level::Any), read: None };
+            let answered = cluster.done(others[0], request);
+            assert!(answered.owners.is_empty());
+            assert!(answered.fallbacks.contains(&others[0]));
+        }
+        bring_back(&mut cluster, &owners);
+        assert!(cluster.is_equal(&key));
+        let read = cluster.request(&key, get());
+        assert_eq!(cluster.done(owners[0], read).replies, [Ok(Reply::Value("6".into()))]);
+    }
+}
+
+#[test]
+fn both_sides_of_a_split_write_to_a_sloppy_bucket_and_meet_again() {
+    let mut cluster = sloppy(6);
+    let nodes: Vec<NodeId> = cluster.nodes.iter().map(|node| node.id).collect();
+    let (left, right) = nodes.split_at(3);
+    cluster.split(left, right);
+    let keys: Vec<_> = (0..20).map(|number| key(&number.to_string())).collect();
+    for key in &keys {
+        for &node in &nodes {
+            let mut request = cluster.request(key, increment(1));
+            request.levels = Levels { write: Some(Level::One), read: None };
+            cluster.done(node, request);
+        }
+    }
+    cluster.heal();
+    cluster.advance(Duration::from_secs(60));
+    assert_eq!(hints(&cluster), 0);
+    for key in &keys {
+        assert!(cluster.is_equal(key));
+        let mut read = cluster.request(key, get());
+        read.levels.read = Some(Level::All);
+        assert_eq!(cluster.done(nodes[0], read).replies, [Ok(Reply::Value("6".into()))]);
+    }
+}
+
+#[test]
+fn a_session_reads_what_it_wrote_at_any_level() {
+    let mut cluster = strict(3);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.lose({
+        let (from, only) = (owners[0], owners[1]);
+        move |sender, to, message| {
+            matches!(message.body, Body::Write(_)) && sender == from && to != only
+        }
+    });
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(owners[0], request);
+    cluster.cut(owners[1], owners[2]);
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::One);
+    assert_eq!(cluster.done(owners[2], read.clone()).replies, [Ok(Reply::Values(vec![]))]);
+    let dots = written.changed.minted.iter().copied().collect();
+    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
+    assert_eq!(cluster.done(owners[2], read.clone()).replies, seen);
+    assert_eq!(cluster.done(owners[0], read).replies, seen, "whoever has it asks nobody");
+}
+
+#[test]
+fn what_a_session_wrote_and_cannot_be_reached_is_unavailable_not_absent() {
+    let mut cluster = strict(3);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    for other in &owners[1..] {
+        cluster.cut(owners[0], *other);
+    }
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(owners[0], request);
+    cluster.take_down(owners[0]);
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::One);
+    let dots = written.changed.minted.iter().copied().collect();
+    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    assert_eq!(cluster.ask(owners[2], read), Outcome::Unavailable(Unavailable::Session));
+}
