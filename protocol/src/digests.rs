@@ -12,7 +12,8 @@ use coterie_ring::{KeyHash, Partitioner};
 use coterie_wire::{Key, Slice};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::rows::{Batch, Space, address};
+use crate::rows::address::{self, KeyPrefix};
+use crate::rows::{Batch, Space};
 
 /// Leaves of a tree.
 pub const LEAVES: usize = 256;
@@ -22,11 +23,20 @@ pub const LEAVES: usize = 256;
 pub struct Tree {
     leaves: Box<[u128; LEAVES]>,
     root: u128,
+    recount: Option<Recount>,
+}
+
+/// Leaves summed anew, key by key in the order of their rows, and kept in step with every change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Recount {
+    /// The last key that was summed.
+    passed: Option<KeyPrefix>,
+    leaves: Box<[u128; LEAVES]>,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Tree { leaves: Box::new([0; LEAVES]), root: 0 }
+        Tree { leaves: Box::new([0; LEAVES]), root: 0, recount: None }
     }
 }
 
@@ -64,7 +74,44 @@ impl Tree {
         }
         let leaf = leaf_of(partitioner, key.hash());
         let (from, to) = (share_of(key, digest.0), share_of(key, digest.1));
+        let prefix = || KeyPrefix::new(slice.partition, key);
+        if let Some(recount) = &mut self.recount
+            && recount.passed.as_ref().is_some_and(|passed| prefix() <= *passed)
+        {
+            let sum = &mut recount.leaves[usize::from(leaf)];
+            *sum = sum.wrapping_sub(from).wrapping_add(to);
+        }
         let sum = self.leaves[usize::from(leaf)].wrapping_sub(from).wrapping_add(to);
+        self.store(slice, leaf, sum, batch);
+    }
+
+    /// Begins to sum the leaves anew.
+    pub fn begin_recount(&mut self) {
+        self.recount = Some(Recount { passed: None, leaves: Box::new([0; LEAVES]) });
+    }
+
+    /// Sums the next key, in order of rows, as it is stored.
+    pub fn recount(&mut self, partitioner: Partitioner, slice: Slice, key: &Key, digest: u128) {
+        let Some(recount) = &mut self.recount else { return };
+        let sum = &mut recount.leaves[usize::from(leaf_of(partitioner, key.hash()))];
+        *sum = sum.wrapping_add(share_of(key, digest));
+        recount.passed = Some(KeyPrefix::new(slice.partition, key));
+    }
+
+    /// After the last key: repairs leaves that are not what they should be, if `sound`. How many.
+    pub fn end_recount(&mut self, slice: Slice, sound: bool, batch: &mut Batch) -> u64 {
+        let Some(recount) = self.recount.take().filter(|_| sound) else { return 0 };
+        let mut repaired = 0;
+        for (leaf, sum) in (0..=u8::MAX).zip(recount.leaves.iter()) {
+            if self.leaves[usize::from(leaf)] != *sum {
+                self.store(slice, leaf, *sum, batch);
+                repaired += 1;
+            }
+        }
+        repaired
+    }
+
+    fn store(&mut self, slice: Slice, leaf: u8, sum: u128, batch: &mut Batch) {
         self.load(leaf, sum);
         let address = address::leaf(slice, leaf);
         if sum == 0 {

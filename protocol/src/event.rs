@@ -10,10 +10,10 @@ use crate::effects::ClientId;
 use crate::jobs;
 use crate::linearizable;
 use crate::moving;
-use crate::repair::amnesia;
 use crate::repair::hints;
 use crate::repair::purge;
 use crate::repair::sync;
+use crate::repair::{amnesia, scrub};
 use crate::strong;
 use crate::view::View;
 use crate::{coordinator, replica};
@@ -60,6 +60,8 @@ pub enum Event {
     Replica(replica::Event),
     /// Jobs go on.
     Jobs(jobs::Event),
+    /// The scrub goes on, or a damaged row was come upon.
+    Scrub(scrub::Event),
     /// Hints go on.
     Hints(hints::Event),
     /// Moves of ownership go on.

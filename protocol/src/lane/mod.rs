@@ -24,6 +24,7 @@ use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{self, Hints};
 use crate::repair::purge::{self, Purges};
+use crate::repair::scrub::{self, Scrub};
 use crate::repair::sync::{self, Asker, Synchroniser, Told};
 use crate::replica::Replicas;
 use crate::rows::{Budget, NotResident, Rows, Space, address};
@@ -56,6 +57,8 @@ pub enum Found {
     Moving(moving::Found),
     /// Those of purges.
     Purge(purge::Found),
+    /// Those of the scrub.
+    Scrub(scrub::Found),
 }
 
 /// One lane of a node.
@@ -73,6 +76,7 @@ pub struct Lane {
     acknowledged: Acknowledged,
     purges: Purges,
     jobs: Jobs,
+    scrub: Scrub,
 }
 
 impl Lane {
@@ -157,6 +161,9 @@ impl Lane {
             Event::Moving(event) => self.moving.read_event(event, rows).map(Found::Moving),
             Event::Purge(event) => {
                 self.purges.read_event(&self.shared, event, rows).map(Found::Purge)
+            }
+            Event::Scrub(event) => {
+                self.scrub.read_event(&self.shared, event, rows).map(Found::Scrub)
             }
             Event::Unreachable { .. }
             | Event::View(_)
@@ -262,6 +269,7 @@ impl Lane {
                 self.linearizable.tick(shared, effects);
                 self.sync.tick(shared, effects);
                 self.moving.tick(shared, effects);
+                self.scrub.tick(shared, effects);
                 self.amnesia.tick(shared, effects);
                 self.acknowledged.tick(now.monotonic, effects);
                 self.purges.tick(shared, effects);
@@ -284,6 +292,11 @@ impl Lane {
                 if let Body::Purge(said) = &message.body {
                     self.purges.message(shared, from, &message, said, &found, effects);
                 }
+            }
+            (Event::Scrub(event), Found::Scrub(found)) => {
+                self.scrub.event(shared, event, found, effects);
+                // What a damaged key lacks now is received like any other loss.
+                self.amnesia.view_changed(shared, effects);
             }
             (Event::Synced(told), Found::Nothing) => {
                 self.moving.told(shared, &told, effects);
@@ -362,6 +375,7 @@ impl Lane {
             self.acknowledged.next_deadline(),
             self.purges.next_deadline(),
             self.jobs.next_deadline(),
+            self.scrub.next_deadline(),
         ];
         modules.into_iter().flatten().min()
     }

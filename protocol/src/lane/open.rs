@@ -18,6 +18,7 @@ use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::hints::{HintStore, Hints};
 use crate::repair::purge::Purges;
+use crate::repair::scrub::Scrub;
 use crate::repair::sync::Synchroniser;
 use crate::replica::Replicas;
 use crate::rows::{NotResident, Rows, Space, address};
@@ -109,6 +110,7 @@ impl Lane {
             acknowledged: Acknowledged::default(),
             purges: Purges::default(),
             jobs: Jobs::default(),
+            scrub: Scrub::default(),
         })
     }
 }

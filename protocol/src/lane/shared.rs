@@ -40,6 +40,10 @@ pub struct Settings {
     /// How long a slice rests between two rounds of purge: longer costs remains of deleted keys, shorter messages
     /// to all members.
     pub purge_pause: Duration,
+    /// How long the scrub waits between two chunks of at most 256 rows.
+    pub scrub_pause: Duration,
+    /// How long it rests before it walks over all rows again.
+    pub scrub_rest: Duration,
 }
 
 impl Default for Settings {
@@ -54,6 +58,8 @@ impl Default for Settings {
             sync_every: Duration::from_secs(4),
             repair_bytes_per_second: 16 << 20,
             purge_pause: Duration::from_secs(60),
+            scrub_pause: Duration::from_millis(250),
+            scrub_rest: Duration::from_secs(6 * 60 * 60),
         }
     }
 }
@@ -83,6 +89,10 @@ pub struct Counters {
     pub expired: u64,
     /// Keys of which a damaged row was found.
     pub damaged_keys: u64,
+    /// Keys of which a scrub repaired what is kept about their rows.
+    pub scrubbed_keys: u64,
+    /// Leaves of digest trees that a scrub repaired.
+    pub scrubbed_leaves: u64,
 }
 
 /// The part of a lane that its modules share.

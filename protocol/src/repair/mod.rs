@@ -4,4 +4,5 @@ pub mod amnesia;
 pub(crate) mod dirty;
 pub mod hints;
 pub mod purge;
+pub mod scrub;
 pub mod sync;

@@ -11,6 +11,7 @@ use super::{Event, Stored, large};
 use crate::effects::{Action, After, Effects};
 use crate::jobs;
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Batch, Space};
 
@@ -130,6 +131,10 @@ pub fn write(
     state.tree.replace(partitioner, slice, key, changes.digest, batch);
     if changes.root.pending.is_some() && stored.root().pending.is_none() {
         effects.lane(After::Written, jobs::Event::Deleted { key: key.clone() }.into());
+    }
+    if changes.contradiction {
+        let event = scrub::Event::Contradiction { slice };
+        effects.lane(After::Written, crate::Event::Scrub(event));
     }
     if indexing {
         let event = Event::Index { slice, key: key.clone() };

@@ -28,7 +28,7 @@ const CHUNK: usize = 360;
 
 /// How far a key's index is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+enum Progress {
     /// It has cells up to this one; `None` before the first.
     Building(Option<Address>),
     /// It has all.
@@ -207,8 +207,14 @@ pub(super) fn build(prefix: &KeyPrefix, chunk: Chunk, batch: &mut Batch) -> bool
     index.progress != Progress::Complete
 }
 
+/// Begins the index of a key anew, whatever it has.
+pub(crate) fn rebuild(prefix: &KeyPrefix, batch: &mut Batch) {
+    drop_index(prefix, batch);
+    batch.put(Space::Derived, head(prefix), Progress::Building(None).encode());
+}
+
 /// Drops the index of a key, whatever it has.
-pub(crate) fn drop_index(prefix: &KeyPrefix, batch: &mut Batch) {
+fn drop_index(prefix: &KeyPrefix, batch: &mut Batch) {
     for what in [Derived::CellSums, Derived::CellOrder] {
         batch.delete_range(Space::Derived, KeyRange::prefix(prefix.derived(what, &[])));
     }
@@ -312,10 +318,7 @@ fn sum_row(prefix: &KeyPrefix, range: u8) -> Bytes {
 }
 
 /// How far the index of a key is; `None` where it has none.
-pub(crate) fn progress(
-    rows: &impl Rows,
-    prefix: &KeyPrefix,
-) -> Result<Option<Progress>, ReadError> {
+fn progress(rows: &impl Rows, prefix: &KeyPrefix) -> Result<Option<Progress>, ReadError> {
     let row = rows.get(Space::Derived, &head(prefix))?;
     row.map(|row| Progress::decode(&row).ok_or(ReadError::DamagedAddress)).transpose()
 }

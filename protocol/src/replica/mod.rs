@@ -18,12 +18,14 @@ use coterie_wire::{Body, Key, Message, Slice};
 
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, ReadError, Rows, fetch};
 
 pub use apply::{Applied, apply, needs, write};
 pub use split::split;
 pub use stored::Stored;
+pub(crate) use stored::decode as decode_cell_row;
 
 /// What happens to the owner's side from within its lane.
 #[derive(Clone, Debug)]
@@ -145,13 +147,19 @@ impl Replicas {
                 admit::note(shared, from, refusal, effects);
                 refusal.to_write()
             }
-            (Body::Write(_), Finding::Damaged) => Body::Wrote(WriteAnswer::Damaged),
+            (Body::Write(write), Finding::Damaged) => {
+                damaged(slice, &write.key, effects);
+                Body::Wrote(WriteAnswer::Damaged)
+            }
             (Body::Read(_), Finding::Show(answer)) => Body::Shown(answer),
             (Body::Read(_), Finding::Refused(refusal)) => {
                 admit::note(shared, from, refusal, effects);
                 refusal.to_read()
             }
-            (Body::Read(_), Finding::Damaged) => Body::Shown(ReadAnswer::Damaged),
+            (Body::Read(read), Finding::Damaged) => {
+                damaged(slice, &read.key, effects);
+                Body::Shown(ReadAnswer::Damaged)
+            }
             (_, Finding::Nothing) => return,
             (body, finding) => panic!("{finding:?} was not read for {body:?}"),
         };
@@ -226,5 +234,13 @@ impl Replicas {
             }
             (Event::Join { id }, _) => self.joins.go_on(shared, id, None, effects),
         }
+    }
+}
+
+/// Has a key with a damaged row quarantined.
+fn damaged(slice: Option<Slice>, key: &Key, effects: &mut Effects) {
+    if let Some(slice) = slice {
+        let event = scrub::Event::Damaged { slice, key: key.clone() };
+        effects.lane(After::Written, crate::Event::Scrub(event));
     }
 }

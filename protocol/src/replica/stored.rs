@@ -96,7 +96,7 @@ impl Stored {
     }
 
     /// Cells at hand, with what changing them, or some `written` beside, has to see.
-    pub(super) fn under<'a>(
+    pub(crate) fn under<'a>(
         rows: &impl Rows,
         prefix: &KeyPrefix,
         root: Root,

@@ -7,6 +7,8 @@
 pub mod address;
 mod batch;
 mod budget;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod fetch;
 pub mod lazy;
 #[cfg(feature = "contract")]

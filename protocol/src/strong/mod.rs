@@ -8,7 +8,7 @@
 
 mod change;
 mod requests;
-mod row;
+pub(crate) mod row;
 mod value;
 mod voter;
 

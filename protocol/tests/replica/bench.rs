@@ -104,6 +104,21 @@ impl Bench {
         }
     }
 
+    /// Lets time pass.
+    pub(crate) fn run_tick_after(&mut self, time: Duration) {
+        self.now.monotonic += time;
+        self.run(Event::Tick);
+    }
+
+    /// Lets the scrub walk over all rows, once at least.
+    pub(crate) fn scrub(&mut self) {
+        self.run_tick_after(Duration::ZERO);
+        self.run_tick_after(Duration::from_secs(7 * 60 * 60));
+        for _ in 0..400 {
+            self.run_tick_after(Duration::from_millis(250));
+        }
+    }
+
     pub(crate) fn key(name: impl Into<Bytes>) -> Key {
         Key::new(BUCKET, name)
     }

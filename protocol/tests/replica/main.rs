@@ -6,4 +6,5 @@ mod large;
 mod lazy;
 mod operations;
 mod rows;
+mod scrub;
 mod store;
