@@ -1,9 +1,12 @@
 //! Evaluating on rows that are fetched as they are asked for.
 
-use coterie_crdt::State;
-use coterie_crdt::operation::{ListEnd, ListOperation, Operation};
-use coterie_protocol::rows::lazy::{EVALUATED_ROWS_MAX, evaluate};
+use coterie_crdt::operation::{
+    KeyOperation, ListEnd, ListOperation, Operation, SetOperation, SetVerb,
+};
+use coterie_crdt::{Kind, State};
+use coterie_protocol::rows::lazy::{EVALUATED_ROWS_MAX, Recorded, evaluate};
 use coterie_protocol::rows::{Budget, ReadError};
+use coterie_wire::peer::write::Change;
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -89,4 +92,49 @@ fn an_end_of_a_large_key_is_read_in_few_rows_and_all_of_it_is_refused() {
     let (found, read) = read(ListOperation::Index(1_500));
     assert_eq!(found, Err(ReadError::TooMany));
     assert!(read <= EVALUATED_ROWS_MAX);
+}
+
+#[test]
+fn all_members_of_a_large_set_are_gathered_in_pages() {
+    let members: u32 =
+        if std::env::var_os("COTERIE_PROOF").is_some() { 1_000_000 } else { 100_000 };
+    let mut bench = Bench::new(2);
+    let key = Bench::key("set");
+    let mut state = State::new();
+    for first in (0..members).step_by(400) {
+        let names = (first..first + 400).map(|name| format!("{name:07}").into()).collect();
+        let add = Operation::Set(SetOperation::new(SetVerb::Add(names)));
+        let (_, delta) = operations::evaluate(&state, 1, &add, &root(&state));
+        state.join_delta(&delta);
+        bench.write(&key, Change::Delta(delta));
+    }
+    let stored = root(&bench.state(&key));
+    assert_eq!(stored.counts.rows, u64::from(members));
+    let operation = Operation::Set(SetOperation::new(SetVerb::Members));
+    let mut gathered = Recorded::begin(bench.prefix(&key), stored, &operation.footprint());
+    let mut evaluations = 0;
+    let reply = loop {
+        if gathered.is_missing() {
+            let budget = Budget::new(&bench.store);
+            let page = gathered.fetch(&budget, 512).unwrap();
+            assert!(budget.read() <= 512);
+            gathered.take(page);
+            continue;
+        }
+        evaluations += 1;
+        let known = root(&state);
+        let (reply, _) = operations::evaluate(&gathered, 9, &operation, &known);
+        if !gathered.is_missing() {
+            break reply;
+        }
+    };
+    let (expected, _) = operations::evaluate(&state, 9, &operation, &root(&state));
+    assert!(reply == expected);
+    assert!(evaluations < 25, "{evaluations}");
+    // Deleting it is one small delta. Each event is held to its budget of rows.
+    let delete = Operation::Key(KeyOperation::Delete);
+    let (_, delta) = operations::evaluate(&state, 1, &delete, &root(&state));
+    assert!(delta.cells().is_empty());
+    bench.write(&key, Change::Delta(delta));
+    assert_eq!(root(&bench.state(&key)).counts.live(Kind::Member), 0);
 }
