@@ -33,7 +33,9 @@ pub enum Fault {
     BitRot,
     /// A node's disk goes back to an earlier backup of it.
     Rollback,
-    /// A node's disk is emptied, and another node takes its place.
+    /// A node's disk is emptied, and the node comes back.
+    Wipe,
+    /// A node is gone for good, and another takes its place.
     Replace,
     /// A node joins.
     Join,
@@ -49,7 +51,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 20] = [
+    pub const ALL: [Fault; 21] = [
         Fault::Crash,
         Fault::PowerLoss,
         Fault::PowerLossOfAll,
@@ -64,6 +66,7 @@ impl Fault {
         Fault::LyingSync,
         Fault::BitRot,
         Fault::Rollback,
+        Fault::Wipe,
         Fault::Replace,
         Fault::Join,
         Fault::Leave,
@@ -90,6 +93,7 @@ impl Fault {
             Fault::LyingSync => "lying sync",
             Fault::BitRot => "bit rot",
             Fault::Rollback => "rollback",
+            Fault::Wipe => "wipe",
             Fault::Replace => "replace",
             Fault::Join => "join",
             Fault::Leave => "leave",
@@ -103,7 +107,10 @@ impl Fault {
     /// wait for two: then nothing acknowledged may be lost.
     #[must_use]
     pub fn loses(self) -> bool {
-        matches!(self, Fault::LyingSync | Fault::BitRot | Fault::Rollback | Fault::Replace)
+        matches!(
+            self,
+            Fault::LyingSync | Fault::BitRot | Fault::Rollback | Fault::Wipe | Fault::Replace
+        )
     }
 }
 

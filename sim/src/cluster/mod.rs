@@ -5,6 +5,7 @@ mod birth;
 mod control;
 mod delivery;
 mod lives;
+mod operators;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@ use coterie_protocol::control::Past;
 use coterie_protocol::rows::StoreError;
 
 use super::{Cluster, Happening};
+use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::network::NodeIndex;
 
@@ -24,10 +25,19 @@ pub enum Relief {
     Repair(NodeIndex),
     /// A disk that lied is found out: its machine loses power.
     FoundOut(NodeIndex),
+    /// A new node is named for one that is gone.
+    Replace {
+        /// Who is gone.
+        old: NodeIndex,
+        /// Who takes its place.
+        new: NodeIndex,
+        /// How often that was tried.
+        tries: u32,
+    },
 }
 
 /// The one node that may lose what it has acknowledged.
-const VICTIM: NodeIndex = 0;
+pub(super) const VICTIM: NodeIndex = 0;
 
 impl Cluster {
     pub(super) fn trouble(&mut self) {
@@ -129,7 +139,10 @@ impl Cluster {
             Fault::Rollback => self.roll_back(VICTIM, wait),
             // Whether rows have to be fetched is drawn for each read.
             Fault::NotResident => true,
-            Fault::Replace | Fault::Join | Fault::Leave | Fault::Weight | Fault::Policy => false,
+            Fault::Wipe => self.wipe(VICTIM, wait),
+            Fault::Replace | Fault::Join | Fault::Leave | Fault::Weight | Fault::Policy => {
+                self.operate(fault)
+            }
         }
     }
 
@@ -169,6 +182,18 @@ impl Cluster {
         }
     }
 
+    /// Empties a disk; the node comes back under its name.
+    fn wipe(&mut self, node: NodeIndex, wait: Duration) -> bool {
+        if self.nodes[node].gone {
+            return false;
+        }
+        self.kill(node);
+        self.nodes[node].disk = Disk::default();
+        self.nodes[node].backup = None;
+        self.queue.after(wait, Happening::Relief(Relief::Start(node)));
+        true
+    }
+
     fn paths_between(
         &self,
         cut: impl Fn(NodeIndex, NodeIndex) -> bool,
@@ -201,6 +226,7 @@ impl Cluster {
                 }
             }
             Relief::Unblock(_) => {}
+            Relief::Replace { old, new, tries } => self.name_replacement(old, new, tries),
             Relief::Fast(from, to) => self.network.slow(from, to, 1),
             Relief::Empty(node) => self.nodes[node].disk.fill(900),
             Relief::Repair(node) => {
