@@ -39,6 +39,8 @@ pub struct Options {
     pub sync: Sync,
     /// How the network behaves.
     pub weather: Weather,
+    /// Whether messages are made into bytes and back on their way.
+    pub frames: bool,
     /// How long a sync of a disk takes.
     pub disk_latency: Duration,
     /// Of 1,000 reads of rows, how many have to be fetched first.
@@ -94,6 +96,7 @@ impl Options {
                 lingering_permille: *random.pick(&[0, 300, 700]),
                 idle: millis(*random.pick(&[3_000, 10_000])),
             },
+            frames: random.chance(300),
             disk_latency: Duration::from_micros(*random.pick(&[100, 1_000, 5_000, 20_000])),
             not_resident_permille: if not_resident { *random.pick(&[20, 200]) } else { 0 },
             skew: millis(*random.pick(&[0, 50, 200])),

@@ -9,6 +9,8 @@ use crate::fault::Fault;
 pub struct Counts {
     /// Things taken from the queue.
     pub events: u64,
+    /// Bytes of messages between nodes, where they were made into bytes.
+    pub bytes: u64,
     /// Operations that clients asked for.
     pub operations: u64,
     /// Of those, how many were done.
@@ -25,6 +27,7 @@ impl Counts {
     /// Adds those of another run.
     pub fn add(&mut self, other: &Counts) {
         self.events += other.events;
+        self.bytes += other.bytes;
         self.operations += other.operations;
         self.acknowledged += other.acknowledged;
         self.declined += other.declined;

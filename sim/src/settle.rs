@@ -28,9 +28,10 @@ pub fn settle(cluster: &mut Cluster) {
         cluster.idle_until(next);
         open = unsettled(cluster);
     }
-    for what in open {
-        let after = SETTLE_MAX.as_secs();
-        cluster.watch.violated(format!("{after} s after the last fault {what}"));
+    if let Some(first) = open.first() {
+        let (after, more) = (SETTLE_MAX.as_secs(), open.len() - 1);
+        let what = format!("{after} s after the last fault {first}, and {more} more");
+        cluster.watch.violated(what);
     }
     serve(cluster);
 }

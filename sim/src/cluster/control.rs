@@ -87,8 +87,7 @@ impl Cluster {
                     let Some(other) = self.at(address) else { continue };
                     if to.is_none_or(|to| self.nodes[other].id == to) {
                         let from = (index, self.nodes[index].life);
-                        let plans = self.network.send(now, from, other, Class::Requests, message);
-                        self.plan(plans);
+                        self.send(from, other, Class::Requests, message);
                     }
                 }
                 ControlAction::Admit { peer, verdict } => {

@@ -3,13 +3,18 @@
 use std::mem;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use coterie_protocol::rows::{NotResident, StoreError};
-use coterie_protocol::{Action, Event, control};
+use coterie_protocol::{Action, Class, Event, control};
+use coterie_wire::Message;
+use coterie_wire::frame::{self, ClusterTag, Frame};
 
 use super::{Cluster, Happening, Whose};
 use crate::network::{Later, NodeIndex, Parcel};
 use crate::node::{Allowance, LaneDriver, Turn};
 
+/// The cluster, in frames.
+const CLUSTER: ClusterTag = ClusterTag(0xc07e);
 /// How long a lane takes for one event.
 const EVENT_TIME: Duration = Duration::from_micros(10);
 /// How long a node that syncs periodically lets commits wait.
@@ -59,6 +64,36 @@ impl Cluster {
                 let lane = usize::from(slice.partition.0) % process.lanes.len();
                 self.push(to, lane, Event::Message { from: sender, message });
             }
+        }
+    }
+
+    /// Sends a message to another node.
+    pub(super) fn send(
+        &mut self,
+        from: (NodeIndex, u64),
+        to: NodeIndex,
+        class: Class,
+        message: Box<Message>,
+    ) {
+        let message = if self.options.frames { self.framed(&message) } else { message };
+        let now = self.now();
+        let plans = self.network.send(now, from, to, class, message);
+        self.plan(plans);
+    }
+
+    /// A message as it is after it was bytes.
+    fn framed(&mut self, message: &Message) -> Box<Message> {
+        let mut bytes = Vec::new();
+        frame::encode(CLUSTER, message, &mut bytes).expect("messages fit frames");
+        self.counts.bytes += bytes.len() as u64;
+        let mut received = BytesMut::from(&bytes[..]);
+        let taken = frame::take(&mut received).expect("what was encoded is a frame");
+        match frame::decode(CLUSTER, &taken.expect("it is whole")) {
+            Frame::Message(decoded) => {
+                assert_eq!(decoded.body, message.body, "a message is another one after its transport");
+                decoded
+            }
+            Frame::Refused(refusal) => panic!("{message:?} is refused as {refusal:?}"),
         }
     }
 
@@ -241,10 +276,7 @@ impl Cluster {
             match action {
                 Action::Send { to, class, message } => {
                     let Some(to) = self.index_of(to) else { continue };
-                    let now = self.now();
-                    let from = (whose.node, whose.life);
-                    let plans = self.network.send(now, from, to, class, message);
-                    self.plan(plans);
+                    self.send((whose.node, whose.life), to, class, message);
                 }
                 Action::Respond { client, response } => {
                     self.answered(whose.node, client.0, *response);
