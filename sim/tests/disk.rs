@@ -28,8 +28,7 @@ fn what_is_synced_survives_a_loss_of_power_and_of_the_rest_a_prefix() {
         disk.lose_power(&mut random);
         let left = (value(&disk, "a"), value(&disk, "b"));
         let (one, two, three) = (Bytes::from("1"), Bytes::from("2"), Bytes::from("3"));
-        let prefixes =
-            [(Some(one), None), (Some(two.clone()), None), (Some(two), Some(three))];
+        let prefixes = [(Some(one), None), (Some(two.clone()), None), (Some(two), Some(three))];
         assert!(prefixes.contains(&left), "seed {seed}: {left:?} is no prefix");
     }
 }

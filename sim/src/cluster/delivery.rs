@@ -90,7 +90,10 @@ impl Cluster {
         let taken = frame::take(&mut received).expect("what was encoded is a frame");
         match frame::decode(CLUSTER, &taken.expect("it is whole")) {
             Frame::Message(decoded) => {
-                assert_eq!(decoded.body, message.body, "a message is another one after its transport");
+                assert_eq!(
+                    decoded.body, message.body,
+                    "a message is another one after its transport"
+                );
                 decoded
             }
             Frame::Refused(refusal) => panic!("{message:?} is refused as {refusal:?}"),

@@ -1,0 +1,71 @@
+//! Historical bugs, switched on one by one: each is caught within 500 seeds.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use coterie_crdt::mutants::Mutant as Value;
+use coterie_protocol::mutants::Mutant as Decision;
+use coterie_sim::{Options, Report, run};
+
+/// Seeds within which each bug has to be found.
+const SEEDS_MAX: u64 = 500;
+
+/// A bug in what values are, or in what nodes decide.
+#[derive(Clone, Copy, Debug)]
+enum Bug {
+    Value(Value),
+    Decision(Decision),
+}
+
+impl Bug {
+    fn run(self, seed: u64) -> Report {
+        let options = Options::of(seed);
+        match self {
+            Bug::Value(mutant) => {
+                coterie_crdt::mutants::with_mutant(mutant, || run(&options, 0))
+            }
+            Bug::Decision(mutant) => {
+                coterie_protocol::mutants::with_mutant(mutant, || run(&options, 0))
+            }
+        }
+    }
+
+    /// The first seed in which something is wrong, and what.
+    fn caught(self) -> Option<(u64, String)> {
+        (1..=SEEDS_MAX).find_map(|seed| {
+            let violations = self.run(seed).violations;
+            violations.into_iter().next().map(|violation| (seed, violation))
+        })
+    }
+}
+
+#[test]
+fn every_historical_bug_is_caught_within_500_seeds() {
+    let values = Value::ALL.into_iter().map(Bug::Value);
+    let bugs: Vec<Bug> = values.chain(Decision::ALL.into_iter().map(Bug::Decision)).collect();
+    let next = AtomicUsize::new(0);
+    let missed: Vec<Bug> = thread::scope(|scope| {
+        let search = || {
+            let mut missed = Vec::new();
+            while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match bug.caught() {
+                    Some((seed, violation)) => {
+                        let first = violation.lines().next().unwrap_or_default();
+                        eprintln!("{bug:?}: caught by seed {seed}: {first}");
+                    }
+                    None => {
+                        eprintln!("{bug:?}: NOT caught by {SEEDS_MAX} seeds");
+                        missed.push(*bug);
+                    }
+                }
+            }
+            missed
+        };
+        let other = scope.spawn(search);
+        let mut missed = search();
+        missed.extend(other.join().expect("the search ends"));
+        missed
+    });
+    assert!(bugs.len() >= 20, "there are {} bugs", bugs.len());
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
