@@ -4,8 +4,11 @@
 //! once every other member has said, after this node came back, what its last decision is, and this node has learned
 //! one that is later than all of those, it votes only in registers that it never saw before.
 //!
-//! Where this needs the lost voter itself (it is the only voter of a cluster of several), an operator forces an
-//! epoch.
+//! Where all nodes went back together, to backups of perhaps different moments, what followed the last decision of any of
+//! them is forgotten by all, and each votes once it has learned that one.
+//!
+//! Where this needs a lost voter itself (it is the only voter of a cluster of several), or one that is gone, an operator
+//! forces an epoch.
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
@@ -30,10 +33,11 @@ impl Control {
             })
             .collect();
         let own = layouts.decision.version();
-        let passed = answers.is_some_and(|tips| tips.iter().all(|tip| *tip < own));
-        if passed {
+        let together = self.identity.together;
+        let is_passed = |tip: &SetVersion| *tip < own || (together && *tip == own);
+        if answers.is_some_and(|tips| tips.iter().all(is_passed)) {
             layouts.agreement.vote_again();
-            self.identity.abstains = false;
+            (self.identity.abstains, self.identity.together) = (false, false);
             self.identity.store(&mut effects.batch);
         } else {
             layouts.agreement.abstain();

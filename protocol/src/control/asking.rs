@@ -109,7 +109,9 @@ impl Control {
         self.asking.tips.insert(from, remember.tip);
         let recovered = |lane: &u16| self.asking.recovered.get(lane).copied().unwrap_or(0);
         let lost = remember.commits.iter().find(|(lane, number)| *number > recovered(lane));
-        if let Some((lane, remembered)) = lost {
+        if self.identity.together {
+            // It may have gone back less far than this node. Nothing that counts is lost by that.
+        } else if let Some((lane, remembered)) = lost {
             let recovered = recovered(lane);
             let (lane, remembered) = (*lane, *remembered);
             self.lose(AmnesiaCause::Told { by: from, lane, remembered, recovered }, effects);
@@ -140,6 +142,7 @@ impl Control {
             self.view_changed = true;
         }
         self.identity.abstains |= votes_lost;
+        self.identity.together &= !votes_lost;
         self.identity.store(&mut effects.batch);
         self.abstain_or_not(effects);
     }

@@ -44,12 +44,15 @@ pub(super) struct Identity {
     pub(super) amnesiac: bool,
     /// Whether votes may have been lost: see [`super::abstention`].
     pub(super) abstains: bool,
+    /// Whether that is because all nodes went back together, each perhaps to another moment.
+    pub(super) together: bool,
 }
 
 const CLEAN: u8 = 1;
 const PERIODIC: u8 = 2;
 const AMNESIAC: u8 = 4;
 const ABSTAINS: u8 = 8;
+const TOGETHER: u8 = 16;
 
 impl Identity {
     pub(super) fn load(rows: &impl Rows) -> Result<Option<Identity>, OpenError> {
@@ -67,6 +70,7 @@ impl Identity {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let periodic = self.sync == SyncPolicy::Periodic;
         let lost = flag(self.amnesiac, AMNESIAC) | flag(self.abstains, ABSTAINS);
+        let lost = lost | flag(self.together, TOGETHER);
         body.put_u8(flag(self.clean, CLEAN) | flag(periodic, PERIODIC) | lost);
         rows::put(batch, address::node_row(rows::IDENTITY), &body);
     }
@@ -78,7 +82,7 @@ impl Identity {
         let (cluster, node) = (body.get_u128(), NodeId(body.get_u128()));
         let (incarnation, boot) = (Incarnation(body.get_u64()), body.get_u128());
         let flags = body.get_u8();
-        (flags < 16).then_some(Identity {
+        (flags < 32).then_some(Identity {
             cluster,
             node,
             incarnation,
@@ -87,6 +91,7 @@ impl Identity {
             sync: if flags & PERIODIC != 0 { SyncPolicy::Periodic } else { SyncPolicy::Always },
             amnesiac: flags & AMNESIAC != 0,
             abstains: flags & ABSTAINS != 0,
+            together: flags & TOGETHER != 0,
         })
     }
 

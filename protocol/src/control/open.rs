@@ -90,6 +90,7 @@ impl Control {
             sync: start.sync,
             amnesiac: stored.as_ref().is_some_and(|stored| stored.amnesiac),
             abstains: stored.as_ref().is_some_and(|stored| stored.abstains),
+            together: stored.as_ref().is_some_and(|stored| stored.together),
         };
         let attributes = Attributes {
             generation,
@@ -157,12 +158,10 @@ impl Control {
         control.store_generation(generation, effects);
         control.resume(rows, start.now, effects)?;
         if let Some(stored) = stored {
-            control.note_losses(
-                unclean && stored.sync == SyncPolicy::Periodic,
-                start.past,
-                effects,
-            );
+            let periodic = stored.sync == SyncPolicy::Periodic;
+            control.note_losses(periodic, unclean, start.past, effects);
         }
+        control.abstain_or_not(effects);
         control.identity.store(&mut effects.batch);
         control.announce_layout(start.now, effects);
         control.ask_to_join(start.now, effects);
@@ -208,16 +207,24 @@ impl Control {
         Ok(())
     }
 
-    fn note_losses(&mut self, unsynced: bool, past: Past, effects: &mut ControlEffects) {
-        let periodic = self.identity.sync == SyncPolicy::Periodic;
+    fn note_losses(
+        &mut self,
+        periodic: bool,
+        unclean: bool,
+        past: Past,
+        effects: &mut ControlEffects,
+    ) {
         match past {
             Past::Restored => self.lose(AmnesiaCause::Restored, effects),
             Past::DiskFailed if periodic => self.lose(AmnesiaCause::UncleanStop, effects),
-            Past::Continued | Past::DiskFailed if unsynced => {
+            Past::Continued | Past::DiskFailed if periodic && unclean => {
                 self.lose(AmnesiaCause::UncleanStop, effects);
             }
-            // All went back together: nobody has seen more.
-            Past::ClusterRestored => self.asking.unanswered.clear(),
+            // Nobody has seen more: there is nothing to be told but the last decisions.
+            Past::ClusterRestored => {
+                self.asking.over = true;
+                (self.identity.abstains, self.identity.together) = (true, true);
+            }
             Past::Continued | Past::DiskFailed => {}
         }
     }
