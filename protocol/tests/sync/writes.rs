@@ -64,7 +64,7 @@ pub(crate) fn store(cluster: &mut Cluster, to: NodeId, key: &Key, change: Change
 /// An operation of any type on any key of a few.
 pub(crate) fn any(random: &mut Random, keys: u32) -> (Key, Operation) {
     let key = key(&format!("k{}", random.random_range(0..keys)));
-    let member = |random: &mut Random| Bytes::from(format!("m{}", random.random_range(0..7)));
+    let member = |random: &mut Random| Bytes::from(format!("m{}", random.random_range(0..40)));
     let operation = match random.random_range(0..10) {
         1 | 2 => Operation::String(StringOperation::IncrementBy(random.random_range(1..9))),
         3 | 4 => Operation::Set(SetOperation::new(SetVerb::Remove(vec![member(random)]))),

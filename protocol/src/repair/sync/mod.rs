@@ -5,9 +5,11 @@
 //! [asks](ours), the other [answers](theirs). Everything is a join, so what is written meanwhile costs at most
 //! another session (invariant 20), and state of one purge epoch is never joined into another (invariant 19).
 
+mod cells;
 mod contents;
 mod event;
 mod halving;
+mod lister;
 mod listing;
 mod ours;
 mod pace;

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use coterie_crdt::Context;
 use coterie_ring::NodeId;
 use coterie_wire::peer::sync::{Answer, End, Parcel, Step, Sync};
 use coterie_wire::{Body, Message, RequestId, Slice};
 
+use super::cells::{self, Measured, NotNow};
 use super::halving::{Answering, Entry, HashRange, Listing};
-use super::listing::KeyLister;
+use super::lister::Lister;
 use super::ours::Found;
 use super::pace::Pace;
 use super::space::{self, Leaves, Subject};
 use super::work::{self, Giving, Taking};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
+use crate::replica::Stored;
+use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Rows};
 
 /// A session of which nothing was heard for so long is forgotten.
@@ -41,6 +45,10 @@ pub(super) struct Theirs {
     giving: Giving,
     /// How many bytes of rows came with the last step.
     received: usize,
+    /// Of a key: what the peer had seen before it read the first cell, and whether this node keeps the order
+    /// of its cells.
+    context: Context,
+    ordered: bool,
     is_closed: bool,
     incomplete: bool,
 }
@@ -50,7 +58,7 @@ pub(super) struct Theirs {
 enum Job {
     Nothing,
     Listing {
-        lister: KeyLister,
+        lister: Lister,
         window: HashRange,
         sums: Bytes,
     },
@@ -60,6 +68,10 @@ enum Job {
     Joining(Taking),
     /// What this node has more of it is read.
     Answering,
+    /// What is compared first of a large key is read; with the peer's sums.
+    Measuring(Bytes),
+    /// What the peer had seen of the key is taken in.
+    Adopting,
 }
 
 /// What a session wants to have done next.
@@ -95,8 +107,11 @@ impl Theirs {
                 let job = Job::Joining(Taking::new(vec![key.clone()]));
                 (Subject::Cells(key.key.clone()), 0, Leaves::all(), job, Next::Work)
             }
-            Step::Cells { .. }
-            | Step::Open { .. }
+            Step::Cells { key, salt, leaves, .. } => {
+                let job = Job::Measuring(leaves.clone());
+                (Subject::Cells(key.clone()), *salt, Leaves::all(), job, Next::Work)
+            }
+            Step::Open { .. }
             | Step::Halve { .. }
             | Step::Pull { .. }
             | Step::Push { .. }
@@ -104,6 +119,13 @@ impl Theirs {
             | Step::Fetch { .. }
             | Step::Close { .. } => return Err(End::Unknown),
         };
+        if let Subject::Cells(key) = &subject
+            && shared.view.slice(key) != Some(slice)
+        {
+            return Err(End::Refused);
+        }
+        let context =
+            if let Step::Cells { context, .. } = step { context.clone() } else { Context::new() };
         let session = Theirs {
             with: from,
             slice,
@@ -120,6 +142,8 @@ impl Theirs {
             answering: None,
             giving: Giving::default(),
             received: 0,
+            context,
+            ordered: false,
             is_closed: false,
             incomplete: false,
         };
@@ -179,8 +203,8 @@ impl Theirs {
                     }
                     Some(_) | None => {
                         let ranges = self.leaves.ranges(&self.subject, self.slice, shared, window);
-                        let buckets = space::buckets(shared, self.slice);
-                        let lister = KeyLister::new(self.slice, buckets, ranges, to);
+                        let (slice, subject) = (self.slice, &self.subject);
+                        let lister = Lister::new(shared, slice, subject, self.ordered, ranges, to);
                         self.job = Job::Listing { lister, window, sums };
                         Ok(Next::Work)
                     }
@@ -197,13 +221,34 @@ impl Theirs {
                         return Err(End::Collided);
                     }
                     self.giving.wanted.extend(answering.listing.differing().cloned());
+                    let any = !self.giving.wanted.is_empty();
+                    self.giving.root |= any && self.subject != Subject::Keys;
                 }
                 Ok(self.give())
             }
             Step::Push { parcel } => {
                 self.received = work::weight(&parcel);
-                let Parcel::Keys(keys) = parcel else { return Err(End::Malformed) };
-                self.job = Job::Taking(Taking::new(keys));
+                self.job = Job::Taking(match (parcel, &self.subject) {
+                    (Parcel::Keys(keys), Subject::Keys) => Taking::new(keys),
+                    (Parcel::Cells(cells), Subject::Cells(key)) => Taking::cells(key, cells),
+                    (Parcel::Keys(_), Subject::Cells(_)) | (Parcel::Cells(_), Subject::Keys) => {
+                        return Err(End::Malformed);
+                    }
+                });
+                Ok(Next::Work)
+            }
+            Step::Cells { key, salt, context, leaves, .. }
+                if self.subject == Subject::Cells(key.clone()) =>
+            {
+                (self.salt, self.context) = (salt, context);
+                self.job = Job::Measuring(leaves);
+                Ok(Next::Work)
+            }
+            Step::Close { .. } if self.subject != Subject::Keys => {
+                if self.incomplete {
+                    return Err(End::Counting);
+                }
+                self.job = Job::Adopting;
                 Ok(Next::Work)
             }
             Step::Close { root } => {
@@ -259,7 +304,17 @@ impl Theirs {
             Job::Taking(taking) | Job::Joining(taking) => {
                 Found::Took(taking.read(shared, self.slice, rows)?)
             }
-            Job::Giving | Job::Answering => Found::Gave(self.giving.read(rows)?),
+            Job::Giving | Job::Answering => {
+                Found::Gave(self.giving.read(self.slice, &self.subject, rows)?)
+            }
+            Job::Measuring(_) => Found::Measured(match self.prefix() {
+                Some(prefix) => cells::measure(rows, &prefix)?,
+                None => Err(NotNow::Damaged),
+            }),
+            Job::Adopting => Found::Adopt(match self.prefix() {
+                Some(prefix) => cells::read_to_adopt(rows, &prefix)?.map(Box::new),
+                None => None,
+            }),
         })
     }
 
@@ -277,7 +332,7 @@ impl Theirs {
                     self.job = Job::Listing { lister, window, sums };
                     return Next::Work;
                 }
-                self.incomplete |= lister.incomplete;
+                self.incomplete |= lister.is_incomplete();
                 let (entries, to) = lister.finish();
                 if to < window.to {
                     self.listed = Some((HashRange { from: window.from, to }, entries));
@@ -295,8 +350,15 @@ impl Theirs {
                 self.incomplete |= taking.incomplete;
                 let large = taking.large.iter();
                 self.giving.wanted.extend(large.map(|key| space::at(self.slice, key)));
+                self.giving.root |= self.subject != Subject::Keys && !taking.more.is_empty();
                 self.giving.wanted.extend(taking.more);
                 self.give()
+            }
+            (Job::Measuring(leaves), Found::Measured(measured)) => {
+                Next::Answer(self.measured(measured, &leaves).unwrap_or_else(Answer::Ended))
+            }
+            (Job::Adopting, Found::Adopt(stored)) => {
+                Next::Answer(self.adopt(shared, stored, effects).unwrap_or_else(Answer::Ended))
             }
             (Job::Giving, Found::Gave(gave)) => {
                 self.giving.take(gave);
@@ -321,6 +383,52 @@ impl Theirs {
                 Next::Wait
             }
         }
+    }
+
+    fn prefix(&self) -> Option<KeyPrefix> {
+        match &self.subject {
+            Subject::Keys => None,
+            Subject::Cells(key) => Some(KeyPrefix::new(self.slice.partition, key)),
+        }
+    }
+
+    /// Compares the sub-ranges of a key; all differ where one side keeps no sums of them.
+    fn measured(
+        &mut self,
+        measured: Result<Measured, NotNow>,
+        leaves: &Bytes,
+    ) -> Result<Answer, End> {
+        let Measured { context, rows, sums } = measured.map_err(|not_now| match not_now {
+            NotNow::Waits => End::Counting,
+            NotNow::Damaged => End::Damaged,
+        })?;
+        self.ordered = sums.is_some();
+        self.leaves = match sums {
+            Some(sums) if !leaves.is_empty() => {
+                Leaves::compare(&sums, leaves).ok_or(End::Malformed)?
+            }
+            Some(_) | None => Leaves::all(),
+        };
+        // The root of a key, with its register, is compared with nothing: it always goes.
+        self.giving.root = true;
+        let differing = self.leaves.bytes();
+        Ok(Answer::Cells { context, rows, differing, cursor: None })
+    }
+
+    /// Takes in what the peer had seen of the key, all of which is joined.
+    fn adopt(
+        &mut self,
+        shared: &mut Shared,
+        stored: Option<Box<Stored>>,
+        effects: &mut Effects,
+    ) -> Result<Answer, End> {
+        let (Subject::Cells(key), Some(mut stored)) = (&self.subject, stored) else {
+            return Err(End::Damaged);
+        };
+        let context = std::mem::take(&mut self.context);
+        cells::adopt(shared, self.slice, key, &context, &mut stored, effects);
+        self.is_closed = true;
+        Ok(Answer::Closed { equal: true })
     }
 
     /// The key that came whole is joined: says so, or what this node has more.

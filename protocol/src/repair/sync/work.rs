@@ -3,12 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use coterie_crdt::Partial;
 use coterie_wire::peer::sync::{KeyState, Parcel};
 use coterie_wire::{Key, Slice};
 
+use super::cells;
 use super::contents::{self, Held, Joined, KEY_ROWS_MAX};
+use super::space::Subject;
 use crate::effects::Effects;
 use crate::lane::Shared;
+use crate::replica::Stored;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Rows};
 
@@ -25,6 +29,8 @@ const PARCEL_KEYS: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Taking {
     queue: VecDeque<KeyState>,
+    /// Cells of a key, in place of keys.
+    cells: Option<(Key, Box<Partial>)>,
     /// Keys that this node has more of than the peer sent.
     pub(super) more: BTreeSet<Bytes>,
     /// Keys that are now as the peer has them.
@@ -37,15 +43,22 @@ pub(super) struct Taking {
 
 /// What one event has read of the keys to be joined.
 #[derive(Debug)]
-pub(super) struct Took(Vec<Option<Held>>);
+pub(super) enum Took {
+    Keys(Vec<Option<Held>>),
+    Cells(Option<Box<Stored>>),
+}
 
 impl Taking {
     pub(super) fn new(keys: Vec<KeyState>) -> Self {
         Taking { queue: keys.into(), ..Taking::default() }
     }
 
+    pub(super) fn cells(key: &Key, cells: Box<Partial>) -> Self {
+        Taking { cells: Some((key.clone(), cells)), ..Taking::default() }
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.cells.is_none()
     }
 
     /// Reads what the next keys are to be joined with.
@@ -55,6 +68,11 @@ impl Taking {
         slice: Slice,
         rows: &impl Rows,
     ) -> Result<Took, NotResident> {
+        if let Some((key, cells)) = &self.cells {
+            let prefix = KeyPrefix::new(slice.partition, key);
+            let stored = cells::read_to_join(rows, &prefix, cells)?;
+            return Ok(Took::Cells(stored.map(Box::new)));
+        }
         let mut took = Vec::new();
         let mut seen: BTreeSet<&Key> = BTreeSet::new();
         for sent in self.queue.iter().take(ROWS_MAX / KEY_ROWS_MAX) {
@@ -66,7 +84,7 @@ impl Taking {
             let prefix = || KeyPrefix::new(slice.partition, &sent.key);
             took.push(if here { Some(Held::read(rows, &prefix())?) } else { None });
         }
-        Ok(Took(took))
+        Ok(Took::Keys(took))
     }
 
     /// Joins them.
@@ -77,7 +95,20 @@ impl Taking {
         took: Took,
         effects: &mut Effects,
     ) {
-        for held in took.0 {
+        let took = match took {
+            Took::Keys(took) => took,
+            Took::Cells(stored) => {
+                let Some((key, sent)) = self.cells.take() else { return };
+                let Some(mut stored) = stored else {
+                    self.incomplete = true;
+                    return;
+                };
+                (self.equal, self.more) =
+                    cells::join(shared, slice, &key, *sent, &mut stored, effects);
+                return;
+            }
+        };
+        for held in took {
             let Some(sent) = self.queue.pop_front() else { return };
             // A key of another slice, or of a bucket that is not known here yet.
             let Some(held) = held else {
@@ -98,28 +129,49 @@ impl Taking {
     }
 }
 
-/// Keys to be sent, by where their rows begin.
+/// Keys, or cells of a key, to be sent, by where their rows are.
 #[derive(Debug, Default)]
 pub(super) struct Giving {
     pub(super) wanted: BTreeSet<Bytes>,
+    /// The root of a key is sent even where none of its cells are.
+    pub(super) root: bool,
     parcel: Vec<KeyState>,
+    cells: Option<Box<Partial>>,
     bytes: usize,
     /// Whether a key could not be sent.
     pub(super) incomplete: bool,
 }
 
-/// What one event has read of the keys to be sent.
+/// What one event has read of what is to be sent.
 #[derive(Debug)]
-pub(super) struct Gave(Vec<(Bytes, Option<KeyState>)>);
+pub(super) enum Gave {
+    Keys(Vec<(Bytes, Option<KeyState>)>),
+    Cells(Option<(Vec<Bytes>, Box<Partial>)>),
+}
 
 impl Giving {
     /// Whether a parcel is full, or nothing is left to put in.
     pub(super) fn is_full(&self) -> bool {
-        self.wanted.is_empty() || self.bytes >= PARCEL_BYTES || self.parcel.len() >= PARCEL_KEYS
+        (self.wanted.is_empty() && !self.root)
+            || self.cells.is_some()
+            || self.bytes >= PARCEL_BYTES
+            || self.parcel.len() >= PARCEL_KEYS
     }
 
-    /// Reads the next keys.
-    pub(super) fn read(&self, rows: &impl Rows) -> Result<Gave, NotResident> {
+    /// Reads the next keys, or cells.
+    pub(super) fn read(
+        &self,
+        slice: Slice,
+        subject: &Subject,
+        rows: &impl Rows,
+    ) -> Result<Gave, NotResident> {
+        if let Subject::Cells(key) = subject
+            && self.root
+        {
+            let prefix = KeyPrefix::new(slice.partition, key);
+            let read = cells::extract(rows, &prefix, &self.wanted, PARCEL_BYTES)?;
+            return Ok(Gave::Cells(read.map(|(taken, partial)| (taken, Box::new(partial)))));
+        }
         let mut gave = Vec::new();
         let mut bytes = self.bytes;
         for at in self.wanted.iter().take(ROWS_MAX / KEY_ROWS_MAX) {
@@ -127,28 +179,40 @@ impl Giving {
                 break;
             }
             let sent = match contents::key_of(at) {
-                Some(key) => {
-                    let prefix = KeyPrefix::of(at);
-                    Held::read(rows, &prefix)?.to_send(&key)
-                }
+                Some(key) => Held::read(rows, &KeyPrefix::of(at))?.to_send(&key),
                 None => None,
             };
             bytes += sent.as_ref().map_or(0, contents::weight);
             gave.push((at.clone(), sent));
         }
-        Ok(Gave(gave))
+        Ok(Gave::Keys(gave))
     }
 
     /// Takes in what was read.
     pub(super) fn take(&mut self, gave: Gave) {
-        for (at, sent) in gave.0 {
-            self.wanted.remove(&at);
-            match sent {
-                Some(sent) => {
-                    self.bytes += contents::weight(&sent);
-                    self.parcel.push(sent);
+        match gave {
+            Gave::Keys(keys) => {
+                for (at, sent) in keys {
+                    self.wanted.remove(&at);
+                    match sent {
+                        Some(sent) => {
+                            self.bytes += contents::weight(&sent);
+                            self.parcel.push(sent);
+                        }
+                        None => self.incomplete = true,
+                    }
                 }
-                None => self.incomplete = true,
+            }
+            Gave::Cells(Some((taken, cells))) => {
+                taken.iter().for_each(|at| {
+                    self.wanted.remove(at);
+                });
+                self.root = !self.wanted.is_empty();
+                self.cells = Some(cells);
+            }
+            Gave::Cells(None) => {
+                self.wanted.clear();
+                (self.root, self.incomplete) = (false, true);
             }
         }
     }
@@ -156,7 +220,10 @@ impl Giving {
     /// What is to be sent now.
     pub(super) fn parcel(&mut self) -> Parcel {
         self.bytes = 0;
-        Parcel::Keys(std::mem::take(&mut self.parcel))
+        match self.cells.take() {
+            Some(cells) => Parcel::Cells(cells),
+            None => Parcel::Keys(std::mem::take(&mut self.parcel)),
+        }
     }
 }
 
@@ -172,6 +239,6 @@ pub(super) fn weight(parcel: &Parcel) -> usize {
 pub(super) fn is_empty(parcel: &Parcel) -> bool {
     match parcel {
         Parcel::Keys(keys) => keys.is_empty(),
-        Parcel::Cells(cells) => cells.cells().is_empty(),
+        Parcel::Cells(_) => false,
     }
 }

@@ -1,21 +1,25 @@
 //! Sessions that this node began: it asks step by step, until everything is joined on both sides.
 
+mod key;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use coterie_crdt::Context;
 use coterie_ring::NodeId;
-use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Step, Sync};
+use coterie_wire::peer::sync::{Answer, Contents, End, Parcel, Step, Sync};
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
 
+use super::cells::{self, Measured, NotNow};
 use super::contents::Held;
 use super::event::{Asker, SyncError};
 use super::halving::{Asking, Entry, HashRange, Listing, Mismatch};
-use super::listing::{KeyLister, Listed};
+use super::lister::{Listed, Lister};
 use super::space::{self, Leaves, Subject};
 use super::work::{self, Gave, Giving, Taking, Took};
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
-use crate::rows::address::KeyPrefix;
+use crate::replica::Stored;
 use crate::rows::{NotResident, Rows};
 
 /// How long an answer is waited for before the step is sent again.
@@ -49,6 +53,10 @@ pub(super) struct Ours {
     /// How long to wait before more rows are asked for or sent: the credit of who receives them.
     pause: Duration,
     large: BTreeSet<Key>,
+    /// Of a key: what the peer had seen before it read the first cell, and whether this node keeps the order
+    /// of its cells.
+    context: Context,
+    ordered: bool,
     incomplete: bool,
 }
 
@@ -66,10 +74,14 @@ enum Phase {
     Reading,
     /// The key is being joined by the peer.
     Joining,
+    /// What is compared first of a large key is being read.
+    Measuring,
+    /// The sums of its sub-ranges are being compared.
+    Matching,
     /// The sums of leaves are being compared.
     Opening,
     /// The rows of some leaves are being listed.
-    Listing(KeyLister),
+    Listing(Lister),
     /// Ranges are being opened, and then halved.
     Comparing { asking: Box<Asking>, opened: bool },
     /// Rows of the peer are asked for.
@@ -84,6 +96,8 @@ enum Phase {
     Keys,
     /// The whole is compared.
     Closing,
+    /// What the peer had seen of a key is being taken in.
+    Adopting,
 }
 
 /// What follows when rows of the peer are joined.
@@ -104,6 +118,8 @@ enum Then {
 pub(super) enum Found {
     Nothing,
     Held(Box<Held>),
+    Measured(Result<Measured, NotNow>),
+    Adopt(Option<Box<Stored>>),
     Listed(Listed),
     Took(Took),
     Gave(Gave),
@@ -179,6 +195,8 @@ impl Ours {
             giving: Giving::default(),
             pause: Duration::ZERO,
             large: BTreeSet::new(),
+            context: Context::new(),
+            ordered: false,
             incomplete: false,
         }
     }
@@ -274,7 +292,21 @@ impl Ours {
         match (phase, answer) {
             (_, Answer::Ended(end)) => Err(ended(end)),
             (Phase::Joining, Answer::Same) => Ok(Next::End(Ok(()))),
+            (Phase::Joining, Answer::Key { key }) if key.contents == Contents::Large => {
+                self.phase = Phase::Measuring;
+                Ok(Next::Work)
+            }
             (Phase::Joining, Answer::Key { key }) => self.take(Parcel::Keys(vec![key]), Then::End),
+            (Phase::Matching, Answer::Cells { context, differing, .. }) => {
+                self.leaves = Some(Leaves::told(&differing).ok_or(SyncError::Refused)?);
+                self.context = context;
+                self.giving.root = true;
+                Ok(self.list(shared, effects))
+            }
+            (Phase::Closing, Answer::Closed { .. }) if self.of_key().is_some() => {
+                self.phase = Phase::Adopting;
+                Ok(Next::Work)
+            }
             (Phase::Opening, Answer::Leaves { differing }) => {
                 self.leaves = Some(Leaves::told(&differing).ok_or(SyncError::Refused)?);
                 Ok(self.list(shared, effects))
@@ -319,11 +351,18 @@ impl Ours {
     fn list(&mut self, shared: &mut Shared, effects: &mut Effects) -> Next {
         let window = HashRange { from: self.window.from, to: self.last };
         let ranges = self.ranges(shared, window);
+        if ranges.is_empty() && self.giving.root {
+            // No cell differs, but the root does: it is exchanged with none of them.
+            self.phase = Phase::Pulling { equal: 0 };
+            self.send(shared, Step::Pull { equal: 0 }, Duration::ZERO, effects);
+            return Next::Wait;
+        }
         if ranges.is_empty() {
             return self.after_rows(shared, effects);
         }
-        let buckets = space::buckets(shared, self.slice);
-        self.phase = Phase::Listing(KeyLister::new(self.slice, buckets, ranges, self.last));
+        let (subject, last) = (&self.subject, self.last);
+        let lister = Lister::new(shared, self.slice, subject, self.ordered, ranges, last);
+        self.phase = Phase::Listing(lister);
         Next::Work
     }
 
@@ -348,6 +387,7 @@ impl Ours {
         if asking.is_done() {
             let equal = asking.listing.equal();
             self.giving.wanted = asking.listing.differing().cloned().collect();
+            self.giving.root |= self.of_key().is_some() && !self.giving.wanted.is_empty();
             self.phase = Phase::Pulling { equal };
             self.send(shared, Step::Pull { equal }, Duration::ZERO, effects);
         } else {
@@ -358,8 +398,12 @@ impl Ours {
     }
 
     fn take(&mut self, parcel: Parcel, then: Then) -> Result<Next, SyncError> {
-        let Parcel::Keys(keys) = parcel else { return Err(SyncError::Refused) };
-        self.phase = Phase::Taking { taking: Taking::new(keys), then };
+        let taking = match (parcel, &self.subject) {
+            (Parcel::Keys(keys), _) => Taking::new(keys),
+            (Parcel::Cells(cells), Subject::Cells(key)) => Taking::cells(key, cells),
+            (Parcel::Cells(_), Subject::Keys) => return Err(SyncError::Refused),
+        };
+        self.phase = Phase::Taking { taking, then };
         Ok(Next::Work)
     }
 
@@ -368,6 +412,10 @@ impl Ours {
         if let Some(key) = self.large.pop_first() {
             self.phase = Phase::Keys;
             return Next::Key(key);
+        }
+        if self.of_key().is_some() && self.incomplete {
+            // What was not joined is not claimed as seen (invariant 5).
+            return Next::End(Err(SyncError::Incomplete));
         }
         self.phase = Phase::Closing;
         let root = shared.slices[&self.slice].tree.root();
@@ -395,8 +443,17 @@ impl Ours {
             Phase::Reading => Found::Held(Box::new(self.read_key(rows)?)),
             Phase::Listing(lister) => Found::Listed(lister.read(rows)?),
             Phase::Taking { taking, .. } => Found::Took(taking.read(shared, self.slice, rows)?),
-            Phase::Giving => Found::Gave(self.giving.read(rows)?),
+            Phase::Giving => Found::Gave(self.giving.read(self.slice, &self.subject, rows)?),
+            Phase::Measuring => Found::Measured(match self.prefix() {
+                Some(prefix) => cells::measure(rows, &prefix)?,
+                None => Err(NotNow::Damaged),
+            }),
+            Phase::Adopting => Found::Adopt(match self.prefix() {
+                Some(prefix) => cells::read_to_adopt(rows, &prefix)?.map(Box::new),
+                None => None,
+            }),
             Phase::Joining
+            | Phase::Matching
             | Phase::Opening
             | Phase::Comparing { .. }
             | Phase::Pulling { .. }
@@ -404,26 +461,6 @@ impl Ours {
             | Phase::Keys
             | Phase::Closing => Found::Nothing,
         })
-    }
-
-    fn read_key(&self, rows: &impl Rows) -> Result<Held, NotResident> {
-        let Subject::Cells(key) = &self.subject else { return Ok(Held::Damaged) };
-        Held::read(rows, &KeyPrefix::new(self.slice.partition, key))
-    }
-
-    fn send_key(&mut self, shared: &Shared, held: &Held, effects: &mut Effects) -> Next {
-        let Subject::Cells(key) = &self.subject else { return Next::Wait };
-        let key = match (held, held.to_send(key)) {
-            (_, Some(state)) => state,
-            // A promise without a vote: the peer may have more.
-            (Held::Vote(_), None) => {
-                KeyState { key: key.clone(), digest: 0, contents: Contents::Large }
-            }
-            (_, None) => return Next::End(Err(SyncError::Incomplete)),
-        };
-        self.phase = Phase::Joining;
-        self.send(shared, Step::Key { key }, Duration::ZERO, effects);
-        Next::Wait
     }
 
     /// Goes on with what was read.
@@ -436,13 +473,17 @@ impl Ours {
         let phase = std::mem::replace(&mut self.phase, Phase::Opening);
         match (phase, found) {
             (Phase::Reading, Found::Held(held)) => self.send_key(shared, &held, effects),
+            (Phase::Measuring, Found::Measured(measured)) => {
+                self.measured(shared, measured, effects)
+            }
+            (Phase::Adopting, Found::Adopt(stored)) => self.adopt(shared, stored, effects),
             (Phase::Listing(mut lister), Found::Listed(listed)) => {
                 lister.take(listed);
                 if !lister.is_done() {
                     self.phase = Phase::Listing(lister);
                     return Next::Work;
                 }
-                self.incomplete |= lister.incomplete;
+                self.incomplete |= lister.is_incomplete();
                 let (entries, to) = lister.finish();
                 self.window.to = to;
                 self.open(shared, entries, effects)
@@ -480,6 +521,10 @@ impl Ours {
         for at in &taking.equal {
             self.giving.wanted.remove(at);
         }
+        if self.of_key().is_some() {
+            // Cells that this node has more of go on in further parcels.
+            self.giving.root |= !taking.more.is_empty();
+        }
         match then {
             Then::Pull { equal } => {
                 self.giving.wanted.extend(taking.more);
@@ -500,11 +545,12 @@ impl Ours {
                 Next::Wait
             }
             Then::Next { more: false } => self.give(shared, effects),
-            Then::End => Next::End(if self.incomplete || !self.large.is_empty() {
-                Err(SyncError::Incomplete)
-            } else {
-                Ok(())
-            }),
+            Then::End if !self.large.is_empty() => {
+                self.phase = Phase::Measuring;
+                Next::Work
+            }
+            Then::End if self.incomplete => Next::End(Err(SyncError::Incomplete)),
+            Then::End => Next::End(Ok(())),
         }
     }
 
