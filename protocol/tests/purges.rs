@@ -2,11 +2,17 @@
 
 mod harness;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
+use coterie_crdt::Kind;
 use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
-use coterie_protocol::Liveness;
-use coterie_ring::BucketPolicy;
+use coterie_protocol::mutants::{Mutant, with_mutant};
+use coterie_protocol::{ControlEvent, Liveness};
+use coterie_ring::{BucketPolicy, NodeId};
+use coterie_wire::peer::purge::Purge;
+use coterie_wire::{Body, Incarnation, Message};
 
 use harness::{Cluster, id, key};
 
@@ -24,7 +30,8 @@ fn deleted() -> Cluster {
     let key = key("a");
     for operation in [add("x"), remove("x")] {
         let request = cluster.request(&key, operation);
-        cluster.done(id(1), request);
+        let first = cluster.owners(&key)[0];
+        cluster.done(first, request);
     }
     cluster
 }
@@ -57,7 +64,7 @@ fn a_key_written_again_after_its_purge_is_read_everywhere() {
     let request = cluster.request(&key, add("y"));
     cluster.done(id(2), request);
     for owner in cluster.owners(&key) {
-        assert_eq!(cluster.root(owner, &key).counts.live(coterie_crdt::Kind::Member), 1);
+        assert_eq!(cluster.root(owner, &key).counts.live(Kind::Member), 1);
     }
 }
 
@@ -86,7 +93,7 @@ fn an_owner_that_stops_in_the_middle_of_a_round_does_not_stop_the_next() {
         let leader = cluster.owners(&key)[0];
         let mut left = messages;
         cluster.lose(move |_, _, message| {
-            let purge = matches!(message.body, coterie_wire::Body::Purge(_));
+            let purge = matches!(message.body, Body::Purge(_));
             left -= i32::from(purge && left >= 0);
             purge && left < 0
         });
@@ -102,4 +109,146 @@ fn an_owner_that_stops_in_the_middle_of_a_round_does_not_stop_the_next() {
         let epochs = epochs(&cluster);
         assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
     }
+}
+
+/// A message that was lost on its way to the last owner: it may come later than anybody expects.
+type Lingering = Rc<RefCell<Option<Message>>>;
+
+/// As [`deleted`], but the last owner got neither write: it was brought up to date by sync, if `syncs`. The first write
+/// lingers.
+fn with_lingering_add(syncs: bool) -> (Cluster, Lingering) {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let lingering = Lingering::default();
+    let (kept, last) = (Rc::clone(&lingering), owners[2]);
+    cluster.lose(move |_, to, message| {
+        let write = matches!(message.body, Body::Write(_)) && to == last;
+        if write {
+            kept.borrow_mut().get_or_insert_with(|| message.clone());
+        }
+        write || !syncs && to == last && matches!(message.body, Body::Sync(_))
+    });
+    for operation in [add("x"), remove("x")] {
+        let request = cluster.request(&key, operation);
+        cluster.done(owners[0], request);
+    }
+    (cluster, lingering)
+}
+
+fn live_members(cluster: &Cluster) -> Vec<u64> {
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    owners.iter().map(|owner| cluster.root(*owner, &key).counts.live(Kind::Member)).collect()
+}
+
+/// A write that was lost on its way comes after the purge, to an owner that restarted in between.
+fn late_write_after_a_purge() -> Vec<u64> {
+    let (mut cluster, lingering) = with_lingering_add(true);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.advance(Duration::from_secs(60));
+    for owner in &owners {
+        assert!(cluster.root(*owner, &key).is_empty(), "at {owner}");
+    }
+    cluster.bring_up(owners[2]);
+    let message = lingering.borrow_mut().take().expect("a write was lost");
+    let index = cluster.nodes.iter().position(|node| node.id == owners[2]).expect("an owner");
+    cluster.deliver(index, owners[0], message);
+    cluster.heal();
+    cluster.advance(Duration::from_secs(60));
+    live_members(&cluster)
+}
+
+#[test]
+fn a_write_from_before_a_purge_brings_nothing_back() {
+    assert_eq!(late_write_after_a_purge(), [0; 3]);
+}
+
+/// An owner has missed an add, and then a removal that others saw; all of purge passes.
+fn an_owner_that_is_behind() -> Vec<u64> {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let request = cluster.request(&key, add("x"));
+    cluster.done(owners[0], request);
+    let last = owners[2];
+    cluster.lose(move |from, to, message| {
+        let state = matches!(message.body, Body::Write(_) | Body::Sync(_));
+        state && (to == last || from == last)
+    });
+    let request = cluster.request(&key, remove("x"));
+    cluster.done(owners[0], request);
+    cluster.advance(Duration::from_secs(90));
+    cluster.heal();
+    cluster.advance(Duration::from_secs(90));
+    live_members(&cluster)
+}
+
+#[test]
+fn an_owner_that_lacks_the_removal_holds_the_purge_up() {
+    assert_eq!(an_owner_that_is_behind(), [0; 3]);
+    let mutated = with_mutant(Mutant::PurgeBeforeAllReports, an_owner_that_is_behind);
+    assert_ne!(mutated, [0; 3]);
+}
+
+/// The key is written again by its first owner, or its last, while the last has not heard that it may drop it.
+fn written_while_dropped(by: usize) -> Vec<u64> {
+    let mut cluster = deleted();
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let last = owners[2];
+    cluster.lose(move |_, to, message| {
+        let drops = match &message.body {
+            Body::Purge(said) => matches!(**said, Purge::Drop(_)),
+            _ => false,
+        };
+        to == last && (drops || matches!(message.body, Body::Sync(_)))
+    });
+    cluster.advance(Duration::from_secs(20));
+    assert!(cluster.root(owners[0], &key).is_empty());
+    assert!(!cluster.root(last, &key).is_empty());
+    let request = cluster.request(&key, add("y"));
+    cluster.done(owners[by], request);
+    cluster.heal();
+    cluster.advance(Duration::from_secs(120));
+    live_members(&cluster)
+}
+
+#[test]
+fn a_key_written_while_it_is_dropped_stays() {
+    for by in [0, 2] {
+        assert_eq!(written_while_dropped(by), [1; 3], "by owner {by}");
+    }
+    let reused = with_mutant(Mutant::DotReuseAfterPurge, || written_while_dropped(0));
+    assert_ne!(reused, [1; 3]);
+    let compared = with_mutant(Mutant::DropWithoutCompare, || written_while_dropped(2));
+    assert_ne!(compared, [1; 3]);
+}
+
+#[test]
+fn a_backup_from_before_a_purge_brings_nothing_back() {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let request = cluster.request(&key, add("x"));
+    cluster.done(owners[0], request);
+    let index = cluster.nodes.iter().position(|node| node.id == owners[2]).expect("an owner");
+    let backup = cluster.nodes[index].store.clone();
+    let request = cluster.request(&key, remove("x"));
+    cluster.done(owners[0], request);
+    cluster.advance(Duration::from_secs(60));
+    assert!(cluster.root(owners[2], &key).is_empty());
+    cluster.take_down(owners[2]);
+    cluster.nodes[index].store = backup;
+    cluster.nodes[index].view.incarnation = Incarnation(99);
+    cluster.nodes[index].view.amnesiac = true;
+    cluster.bring_up(owners[2]);
+    cluster.advance(Duration::from_secs(60));
+    assert_eq!(live_members(&cluster), [0; 3]);
+    let told = |event: &(NodeId, ControlEvent)| {
+        event.0 == owners[2]
+            && matches!(event.1, ControlEvent::Received { incarnation: Incarnation(99), .. })
+    };
+    assert_eq!(cluster.control.iter().filter(|event| told(event)).count(), 2, "once by each lane");
 }

@@ -15,7 +15,8 @@
 //! restart, has all members confirm the epoch that there is, and begins anew.
 //!
 //! Between 2 and 3 owners admit state of e, unlike DESIGN §8: hints of e that keep their holder from confirming have to
-//! be delivered somewhere (docs/decisions/0410). `tests/purge_model` searches all this. Invariants 1, 19 and 22.
+//! be delivered somewhere (docs/decisions/0410). `tests/purges` shows what
+//! each step is for. Invariants 1, 19 and 22.
 
 mod candidates;
 mod member;

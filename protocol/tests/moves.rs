@@ -1,0 +1,148 @@
+//! Ownership moves: by sync, fenced and counted, through crashes, until the old copy goes.
+
+mod harness;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coterie_crdt::Kind;
+use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
+use coterie_protocol::rows::Space;
+use coterie_protocol::{ControlEvent, SliceState};
+use coterie_ring::decision::{Decision, successor};
+use coterie_ring::{BucketPolicy, NodeId, NodeState, Partition};
+use coterie_wire::{Body, Key};
+
+use harness::{Cluster, id, key};
+
+const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+
+/// Four nodes with some keys, of which the last is asked to leave.
+fn leaving() -> Cluster {
+    let mut cluster = Cluster::new(4, BucketPolicy::default());
+    for name in KEYS {
+        let key = key(name);
+        let add = Operation::Set(SetOperation::new(SetVerb::Add(vec!["x".into()])));
+        let request = cluster.request(&key, add);
+        cluster.done(id(1), request);
+    }
+    cluster
+}
+
+/// The last node gives up all that it owns.
+fn drained(parent: &Decision) -> Decision {
+    let mut intent = parent.layout().snapshot().clone();
+    let mut node = intent.node(id(4)).expect("there are four").clone();
+    node.state = NodeState::Draining;
+    intent.set_node(id(4), node).expect("it may be drained");
+    successor(parent, &intent, parent.layout().epoch(), |_, _| true).expect("three can own all")
+}
+
+fn decide(cluster: &mut Cluster, decision: Decision) {
+    let decision = Arc::new(decision);
+    for node in 1..=4 {
+        let decision = Arc::clone(&decision);
+        cluster.change_view(id(node), |view| view.decision = decision);
+    }
+}
+
+/// The moves that control was told are done, by any node.
+fn done(cluster: &Cluster) -> BTreeSet<(Partition, u8)> {
+    let done = |(_, event): &(NodeId, ControlEvent)| match event {
+        ControlEvent::MoveDone { slice, .. } => Some((slice.partition, slice.replicas)),
+        _ => None,
+    };
+    cluster.control.iter().filter_map(done).collect()
+}
+
+fn assert_owners_have_all(cluster: &Cluster) {
+    for name in KEYS {
+        let key = key(name);
+        for owner in cluster.owners(&key) {
+            let live = cluster.root(owner, &key).counts.live(Kind::Member);
+            assert_eq!(live, 1, "{name} at {owner}");
+        }
+    }
+}
+
+fn state<'c>(cluster: &'c Cluster, node: NodeId, key: &Key) -> Option<&'c SliceState> {
+    let node = cluster.node(node);
+    let slice = node.view.slice(key).expect("the bucket is known");
+    node.lanes[usize::from(slice.partition.0) % 2].shared().slices.get(&slice)
+}
+
+#[test]
+fn what_a_node_gives_up_is_brought_to_the_new_owners_and_deleted_after_the_hold() {
+    let mut cluster = leaving();
+    let next = drained(cluster.decision());
+    let moving: BTreeSet<(Partition, u8)> = next.moving().collect();
+    assert!(!moving.is_empty());
+    decide(&mut cluster, next.clone());
+    cluster.advance(Duration::from_secs(60));
+    assert_eq!(done(&cluster), moving);
+    assert_owners_have_all(&cluster);
+    let snapshot = next.layout().snapshot().clone();
+    let over = successor(&next, &snapshot, 0, |_, _| true).expect("moves are over");
+    assert_eq!(over.moving().len(), 0);
+    decide(&mut cluster, over);
+    assert!(!cluster.node(id(4)).store.space(Space::Rows).is_empty(), "the copy is held");
+    for _ in 0..13 {
+        cluster.advance(Duration::from_secs(300));
+    }
+    assert!(cluster.node(id(4)).store.space(Space::Rows).is_empty(), "the hold is over");
+    assert!(state(&cluster, id(4), &key("a")).is_none());
+    assert_owners_have_all(&cluster);
+}
+
+#[test]
+fn a_node_that_stops_in_the_middle_of_moves_goes_on_with_them() {
+    for (messages, node) in [(0, 4), (9, 4), (40, 4), (3, 1), (20, 2), (60, 3)] {
+        let mut cluster = leaving();
+        let next = drained(cluster.decision());
+        let moving: BTreeSet<(Partition, u8)> = next.moving().collect();
+        let mut left = messages;
+        cluster.lose(move |_, _, message| {
+            left -= i32::from(matches!(message.body, Body::Move(_)) && left >= 0);
+            left < 0
+        });
+        decide(&mut cluster, next);
+        cluster.advance(Duration::from_secs(3));
+        cluster.take_down(id(node));
+        cluster.heal();
+        cluster.bring_up(id(node));
+        cluster.advance(Duration::from_secs(90));
+        assert_eq!(done(&cluster), moving, "after {messages} messages, node {node}");
+        assert_owners_have_all(&cluster);
+    }
+}
+
+#[test]
+fn a_slice_that_is_owned_again_begins_under_a_new_actor() {
+    let mut cluster = leaving();
+    let first = cluster.decision().clone();
+    let key = KEYS.map(key).into_iter().find(|key| cluster.owners(key).contains(&id(4)));
+    let key = key.expect("the last node owns something");
+    let before = state(&cluster, id(4), &key).expect("it does").life();
+    let next = drained(&first);
+    decide(&mut cluster, next.clone());
+    cluster.advance(Duration::from_secs(60));
+    let intent = next.layout().snapshot().clone();
+    let over = successor(&next, &intent, 0, |_, _| true).expect("moves are over");
+    decide(&mut cluster, over.clone());
+    for _ in 0..13 {
+        cluster.advance(Duration::from_secs(300));
+    }
+    let mut intent = intent;
+    let active = first.layout().snapshot().node(id(4)).expect("there are four").clone();
+    intent.set_node(id(4), active).expect("it may own again");
+    let again = successor(&over, &intent, 0, |_, _| true).expect("four can own all");
+    decide(&mut cluster, again);
+    cluster.advance(Duration::from_secs(60));
+    for key in KEYS.map(harness::key) {
+        if let Some(state) = state(&cluster, id(4), &key) {
+            assert_ne!(state.life(), before);
+        }
+    }
+    assert_owners_have_all(&cluster);
+}
