@@ -100,14 +100,11 @@ impl Coordinator {
         effects: &mut Effects,
     ) {
         let Some(slice) = message.slice else { return };
-        let answer = match found {
-            Found::Hints(hints) => {
-                let shown = show::shown(&read.footprint);
-                let partial = Partial::extract(&hints.state(), &shown);
-                ReadAnswer::State(Box::new(partial))
-            }
-            _ => ReadAnswer::Damaged,
-        };
+        let mut answer = ReadAnswer::Damaged;
+        if let Found::Hints(hints) = found {
+            let shown = show::shown(&read.footprint);
+            answer = ReadAnswer::State(Box::new(Partial::extract(&hints.state(), &shown)));
+        }
         let answer = admit::answer(shared, message.request, slice, Body::Shown(answer));
         effects.send(from, Class::Requests, Message { trace: message.trace, ..answer });
     }

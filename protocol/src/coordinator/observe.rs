@@ -235,17 +235,20 @@ impl Coordinator {
             && evaluated.delta.is_empty()
             && under_way.about.deadline > shared.now.monotonic + AGAIN
         {
-            match *error {
+            let needs_whole = matches!(error, OpError::NeedsWholeKey | OpError::NeedsTallies);
+            if needs_whole && !under_way.about.whole {
+                under_way.about.whole = true;
+                return self.begin_again(under_way, effects);
+            }
+            if *error == OpError::Counting {
                 // A sweep is under way.
-                OpError::Counting => return self.wait(shared, under_way, Unavailable::Nobody),
-                OpError::NeedsWholeKey | OpError::NeedsTallies if !under_way.about.whole => {
-                    under_way.about.whole = true;
-                    return self.begin_again(under_way, effects);
-                }
-                OpError::TooManyTallies { .. } => {
-                    return self.remove_tallied(shared, under_way, effects);
-                }
-                _ => {}
+                return self.wait(shared, under_way, Unavailable::Nobody);
+            }
+            if *error == OpError::Damaged {
+                return self.end(shared, under_way, Unavailable::Damaged, effects);
+            }
+            if matches!(error, OpError::TooManyTallies { .. }) {
+                return self.remove_tallied(shared, under_way, effects);
             }
         }
         if evaluated.delta.is_empty() {
