@@ -228,7 +228,8 @@ impl Cluster {
     #[must_use]
     pub fn slice(&self, node: NodeId, slice: Slice) -> Option<&SliceState> {
         let process = self.nodes[self.index_of(node)?].process.as_ref()?;
-        let lane = usize::from(slice.partition.0) % process.lanes.len();
+        // It has no lanes before it is given its first view.
+        let lane = usize::from(slice.partition.0).checked_rem(process.lanes.len())?;
         process.lanes[lane].lane().shared().slices.get(&slice)
     }
 
