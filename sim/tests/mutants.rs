@@ -21,9 +21,7 @@ impl Bug {
     fn run(self, seed: u64) -> Report {
         let options = Options::of(seed);
         match self {
-            Bug::Value(mutant) => {
-                coterie_crdt::mutants::with_mutant(mutant, || run(&options, 0))
-            }
+            Bug::Value(mutant) => coterie_crdt::mutants::with_mutant(mutant, || run(&options, 0)),
             Bug::Decision(mutant) => {
                 coterie_protocol::mutants::with_mutant(mutant, || run(&options, 0))
             }

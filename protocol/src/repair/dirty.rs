@@ -19,9 +19,11 @@ impl SliceState {
         }
     }
 
-    /// `owner` was found equal, or is an owner no more.
-    pub fn clear_dirty(&mut self, owner: NodeId, batch: &mut Batch) {
-        if self.dirty.remove(&owner) {
+    /// Takes back the marks of those that were found equal, or are owners no more.
+    pub fn clear_dirty(&mut self, which: impl Fn(NodeId) -> bool, batch: &mut Batch) {
+        let marks = self.dirty.len();
+        self.dirty.retain(|owner| !which(*owner));
+        if self.dirty.len() < marks {
             self.store_dirty(batch);
         }
     }
@@ -62,4 +64,45 @@ pub(crate) fn parse_untold(row: &[u8]) -> Option<(Slice, NodeId)> {
     let partition = Partition(u16::from_be_bytes([high, low]));
     let owner = NodeId(u128::from_be_bytes(owner.try_into().ok()?));
     Some((Slice { partition, replicas }, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use coterie_crdt::Actor;
+    use coterie_ring::moves::{LiveSets, OwnerSet, Quorum, Replica, SetVersion};
+
+    use coterie_wire::Incarnation;
+
+    use super::*;
+    use crate::rows::Change;
+
+    #[test]
+    fn marks_are_stored_until_they_are_taken_back() {
+        let slice = Slice { partition: Partition(300), replicas: 3 };
+        let members = [NodeId(1), NodeId(2), NodeId(3)].into_iter().collect();
+        let set = OwnerSet { version: SetVersion::default(), members };
+        let sets = LiveSets::new([set], []).unwrap();
+        let replica = Replica::new(NodeId(1), sets, Quorum::Majority);
+        let mut state = SliceState::begin(slice, Actor(1), Incarnation(1), replica);
+        let mut batch = Batch::new();
+        state.mark_dirty(NodeId(2), &mut batch);
+        state.mark_dirty(NodeId(2), &mut batch);
+        state.mark_dirty(NodeId(9), &mut batch);
+        assert_eq!(batch.changes().len(), 2, "a mark is written once");
+        let Change::Put(_, _, row) = &batch.changes()[1] else { panic!("marks are put") };
+        assert_eq!(decode(row), Some([NodeId(2), NodeId(9)].into()));
+        assert_eq!(decode(&row[1..]), None);
+        state.clear_dirty(|owner| owner == NodeId(3), &mut batch);
+        assert_eq!(batch.changes().len(), 2, "nothing was marked");
+        state.clear_dirty(|_| true, &mut batch);
+        assert!(matches!(batch.changes()[2], Change::Delete(..)) && state.dirty.is_empty());
+    }
+
+    #[test]
+    fn a_note_names_its_slice_and_owner() {
+        let slice = Slice { partition: Partition(300), replicas: 3 };
+        let note = untold(slice, NodeId(7));
+        assert_eq!(parse_untold(&note), Some((slice, NodeId(7))));
+        assert_eq!(parse_untold(&note[1..]), None);
+    }
 }

@@ -391,6 +391,12 @@ fn verified(shared: &mut Shared, slice: Slice, with: NodeId, root: u128, effects
     let now = shared.now.monotonic;
     if let Some(state) = shared.slices.get_mut(&slice) {
         state.verified.insert(with, now);
+        // What was equal then says nothing of what has been given up since.
+        if state.tree.root() == root {
+            let owners = state.replica.sets().owners();
+            let clear = |owner| owner == with || !owners.contains(&owner);
+            state.clear_dirty(clear, &mut effects.batch);
+        }
         let told = Told::RootsEqual { slice, with, root };
         effects.lane(After::Durable, crate::Event::Synced(told));
     }
