@@ -159,9 +159,7 @@ impl Lane {
             }
             Event::Sync(event) => self.sync.read_event(&self.shared, event, rows).map(Found::Sync),
             Event::Moving(event) => self.moving.read_event(event, rows).map(Found::Moving),
-            Event::Purge(event) => {
-                self.purges.read_event(&self.shared, event, rows).map(Found::Purge)
-            }
+            Event::Purge(event) => self.purges.read_event(event, rows).map(Found::Purge),
             Event::Scrub(event) => {
                 self.scrub.read_event(&self.shared, event, rows).map(Found::Scrub)
             }

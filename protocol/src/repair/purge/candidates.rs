@@ -1,4 +1,4 @@
-//! Keys with nothing live, found by looking through all rows, slowly, and by hearing of those that die.
+//! Keys with nothing live, found by looking through all rows, slowly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ impl Candidates {
     }
 
     /// Remembers a key, if this node leads the purges of its slice.
-    pub(super) fn add(&mut self, shared: &Shared, key: Key) {
+    fn add(&mut self, shared: &Shared, key: Key) {
         let Some(slice) = shared.view.slice(&key).filter(|slice| leads(shared, *slice)) else {
             return;
         };
@@ -88,7 +88,7 @@ impl Candidates {
     }
 
     /// The page of rows to look through next.
-    pub(super) fn read(&self, _shared: &Shared, rows: &impl Rows) -> Result<Vec<Row>, NotResident> {
+    pub(super) fn read(&self, rows: &impl Rows) -> Result<Vec<Row>, NotResident> {
         let Some(partition) = self.partition else { return Ok(Vec::new()) };
         let all = address::partition_range(partition);
         let range = KeyRange { from: self.from.clone().unwrap_or(all.from), to: all.to };

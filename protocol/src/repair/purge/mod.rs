@@ -50,11 +50,6 @@ const TICK: Duration = Duration::from_millis(250);
 pub enum Event {
     /// Looks through the next page of rows.
     Scan,
-    /// A key was left with nothing live here.
-    Died {
-        /// Which.
-        key: Key,
-    },
     /// Proposes to drop what remains here of the keys found.
     Propose {
         /// Of which slice.
@@ -91,15 +86,9 @@ impl Purges {
     ///
     /// # Errors
     /// [`NotResident`]
-    pub fn read_event(
-        &self,
-        shared: &Shared,
-        event: &Event,
-        rows: &impl Rows,
-    ) -> Result<Found, NotResident> {
+    pub fn read_event(&self, event: &Event, rows: &impl Rows) -> Result<Found, NotResident> {
         match event {
-            Event::Scan => Ok(Found { page: self.candidates.read(shared, rows)?, roots: vec![] }),
-            Event::Died { .. } => Ok(Found::default()),
+            Event::Scan => Ok(Found { page: self.candidates.read(rows)?, roots: vec![] }),
             Event::Propose { slice } => roots(*slice, self.candidates.of(*slice), rows),
             Event::Drop { slice } => {
                 let remains = self.rounds.get(slice).map_or(&[][..], Round::remains);
@@ -146,7 +135,6 @@ impl Purges {
     ) {
         match event {
             Event::Scan => self.candidates.take(shared, &found.page),
-            Event::Died { key } => self.candidates.add(shared, key),
             Event::Propose { slice } => self.propose(shared, slice, &found.roots, effects),
             Event::Drop { slice } => self.drop_own(shared, slice, &found.roots, effects),
         }
