@@ -42,6 +42,11 @@ impl Coordinator {
         if !about.writes() && count.need > 1 {
             return self.end(shared, under_way, Unavailable::Owners(count), effects);
         }
+        let seen = coterie_crdt::Cells::root(&state).map(|root| root.context.clone());
+        let observes = about.request.operations.iter().any(|it| !it.writes() || it.observes());
+        if observes && !seen.unwrap_or_default().covers(&about.request.session.dots) {
+            return self.end(shared, under_way, Unavailable::Session, effects);
+        }
         let drawn = shared.draw_actor();
         let actor = shared.hints.actors.of_or(about.slice, drawn, &mut effects.batch);
         let root = coterie_crdt::Cells::root(&state).cloned().unwrap_or_default();
