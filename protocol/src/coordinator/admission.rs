@@ -49,7 +49,7 @@ pub(super) fn route(shared: &Shared, request: &Request) -> Route {
 }
 
 /// Whether this node has received enough of a slice, and lost nothing of it (invariants 2, 17).
-fn may_coordinate(shared: &Shared, slice: Slice, plan: &Plan) -> bool {
+pub(super) fn may_coordinate(shared: &Shared, slice: Slice, plan: &Plan) -> bool {
     shared.slices.get(&slice).is_some_and(|state| {
         let readiness = plan.read.readiness();
         crate::replica::admit::counts(shared, state) && state.replica.may_coordinate(readiness)
@@ -102,7 +102,9 @@ impl Coordinator {
                 },
             };
         }
-        if self.table.len() >= shared.settings.requests_max {
+        // A part belongs to a request that was let in.
+        let is_part = matches!(origin, Origin::Request(_));
+        if self.table.len() >= shared.settings.requests_max && !is_part {
             return end(shared, Outcome::Refused(Refused::Busy), effects);
         }
         let (id, _) = Table::parse(shared.draw_request());

@@ -67,7 +67,7 @@ impl Coordinator {
             return self.respond(shared, &mut under_way, outcome, effects);
         }
         let change = Change::Delta(evaluated.delta.clone());
-        let Some(&owner) = sets.newest().members.first() else { return };
+        let Some(&owner) = sets.owners().first() else { return };
         let header = Header { worth: Worth::Counted, replicas: about.slice.replicas, epoch };
         let hint = Hint { header, change: change.clone() };
         let place = (about.slice, &about.request.key);

@@ -7,6 +7,7 @@ use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
 use coterie_wire::{Answered, Outcome, QuorumCount, Refused, Request, RequestId, Unavailable};
 
+use super::admission::may_coordinate;
 use super::found::Own;
 use super::read::{Gathered, Gathering};
 use super::request::{About, Phase, UnderWay, Waiting};
@@ -33,9 +34,11 @@ impl Coordinator {
     ) {
         let about = &under_way.about;
         let plan = about.plan;
-        let Some(state) = shared.slices.get(&about.slice) else {
+        // That may have changed while it waited.
+        if !may_coordinate(shared, about.slice, &plan) {
             return self.end(shared, under_way, Unavailable::Nobody, effects);
-        };
+        }
+        let state = &shared.slices[&about.slice];
         if about.writes()
             && let Err(unavailable) = write::available(&shared.view, about, state.replica.sets())
         {
@@ -75,7 +78,11 @@ impl Coordinator {
         let Phase::Gathering(gathering) = &under_way.phase else {
             return self.table.put(under_way);
         };
-        let epoch = shared.slices.get(&under_way.about.slice).map(|state| state.epoch);
+        let (slice, plan) = (under_way.about.slice, under_way.about.plan);
+        if !may_coordinate(shared, slice, &plan) {
+            return self.end(shared, under_way, Unavailable::Nobody, effects);
+        }
+        let epoch = shared.slices.get(&slice).map(|state| state.epoch);
         if epoch != Some(gathering.epoch) || gathering.large != own.small().is_none() {
             // What was shown before a purge is not joined with what is there after it (invariant 19); nor what was shown
             // of a small key into one that has become large.

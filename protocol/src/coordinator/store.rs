@@ -82,8 +82,11 @@ impl Coordinator {
                 writing.stored_here = true;
                 writing.give(shared.me, own_answer(shared, &under_way.about, writing));
             } else {
-                // A fallback that coordinates has a hint.
-                writing.keeps(shared.me);
+                // A fallback that coordinates has a hint for the first owner.
+                let first = writing.owners.first_mut().and_then(|owner| owner.stand_in.as_mut());
+                if let Some(first) = first.filter(|first| first.node == shared.me) {
+                    first.keeps = true;
+                }
             }
         }
         self.write_on(shared, under_way, effects);
