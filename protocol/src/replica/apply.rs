@@ -119,7 +119,8 @@ pub fn write(
             shared.deadlines.expect(slice.partition, *at);
         }
     }
-    let indexing = large::follow(&prefix, &stored.state, &mut stored.index, &changes, batch);
+    let index = (&mut stored.index, stored.index_was_read);
+    let indexing = large::follow(&prefix, &stored.state, index, &changes, batch);
     let unfinished = [&stored.root(), &changes.root].map(is_unfinished);
     if unfinished[1] && !unfinished[0] {
         batch.put(Space::Derived, prefix.unfinished(), Vec::new());

@@ -11,7 +11,7 @@ use coterie_ring::moves::SetVersion;
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Key, Message, RequestId, Slice};
 
-use super::{Event, Stored, admit, apply, large, needs, split, store, write};
+use super::{Event, Stored, admit, apply, large, split, store, write};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -61,7 +61,7 @@ pub(super) struct Chunk {
 enum ChunkChange {
     Delta,
     /// Some cells, and the last of them; `None` at the end.
-    Partial(Box<Partial>, Option<Address>),
+    Partial(Box<Change>, Option<Address>),
     Whole,
 }
 
@@ -106,9 +106,9 @@ impl Joins {
             }
             Rest::Partial(partial, after) => {
                 let (part, upto) = next_part(rows, &prefix, partial, after.as_ref())?;
-                let needs = needs(&Change::Partial(part.clone()));
-                let stored = Stored::fetch(rows, &prefix, &needs, 2 * store::CELLS_MAX)?;
-                (stored, ChunkChange::Partial(Box::new(part), upto))
+                let change = Change::Partial(part);
+                let stored = Stored::fetch_to_join(rows, &prefix, &change, 2 * store::CELLS_MAX)?;
+                (stored, ChunkChange::Partial(Box::new(change), upto))
             }
             Rest::Whole(partial) => {
                 let root = crate::rows::fetch::root(rows, &prefix)?;
@@ -170,7 +170,7 @@ impl Join {
                 !deltas.is_empty()
             }
             (Rest::Partial(_, after), ChunkChange::Partial(part, upto)) => {
-                apply(shared, slice, key, &mut stored, &Change::Partial(*part), effects);
+                apply(shared, slice, key, &mut stored, &part, effects);
                 *after = upto;
                 after.is_some()
             }

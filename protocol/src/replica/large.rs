@@ -128,13 +128,17 @@ impl Index {
 pub(super) fn follow(
     prefix: &KeyPrefix,
     stored: &impl Cells,
-    index: &mut Option<Index>,
+    (index, was_read): (&mut Option<Index>, bool),
     changes: &Changes,
     batch: &mut Batch,
 ) -> bool {
     let (root, nothing) = (&changes.root, Cell::new());
     let deleting = root.pending.is_some();
     let Some(known) = index else {
+        let rows = stored.root().map_or(0, |root| root.counts.rows);
+        if !was_read && rows >= INDEXED_LEAST && !changes.cells.is_empty() {
+            drop_index(prefix, batch);
+        }
         if deleting || root.counts.rows <= INDEXED_ABOVE {
             return false;
         }

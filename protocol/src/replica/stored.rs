@@ -22,6 +22,8 @@ pub struct Stored {
     /// How many bytes they take as stored.
     pub bytes: usize,
     pub(super) index: Option<Index>,
+    /// Whether it was looked for: one that was not cannot follow a change.
+    pub(super) index_was_read: bool,
 }
 
 impl Stored {
@@ -105,7 +107,7 @@ impl Stored {
     ) -> Result<Stored, ReadError> {
         let written: Vec<&Address> = written.into_iter().collect();
         let index = Index::fetch(rows, prefix, &root, written.into_iter().chain(cells.keys()))?;
-        Ok(Stored { state: State::from_rows(root, cells), bytes: 0, index })
+        Ok(Stored { state: State::from_rows(root, cells), bytes: 0, index, index_was_read: true })
     }
 
     /// The root; an empty one where the key has no rows.
@@ -118,7 +120,7 @@ impl Stored {
 /// A small key, all of whose rows are at hand.
 impl From<State> for Stored {
     fn from(state: State) -> Self {
-        Stored { state, bytes: 0, index: None }
+        Stored { state, bytes: 0, index: None, index_was_read: false }
     }
 }
 
