@@ -304,9 +304,11 @@ impl Moving {
             return;
         };
         let sets = state.replica.sets();
+        // What control was told is forgotten with every decision, though the sets may be the same after it.
+        let decided = shared.view.decision.version();
         let statuses: Vec<_> = work.statuses.iter().map(|(by, status)| (*by, *status)).collect();
-        if sets.is_moving() && work.told_done != Some(sets.tag()) && sets.is_done(&statuses) {
-            work.told_done = Some(sets.tag());
+        if sets.is_moving() && work.told_done != Some(decided) && sets.is_done(&statuses) {
+            work.told_done = Some(decided);
             effects.control(ControlEvent::MoveDone { slice, version: sets.tag() });
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Work {
     pub(super) brought: BTreeSet<NodeId>,
     /// When this node says again how far it is; at once where it is zero.
     pub(super) repeat_at: Duration,
-    /// The set for which control was told that the move is done.
+    /// The decision under which control was told that the move is done.
     pub(super) told_done: Option<SetVersion>,
     /// What was given up by an operator, as far as the replica knows.
     pub(super) given_up: Option<GivenUp>,
