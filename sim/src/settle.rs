@@ -47,6 +47,9 @@ fn serve(cluster: &mut Cluster) {
         })
         .collect();
     let nodes: Vec<_> = (0..cluster.nodes.len()).filter(|node| cluster.serves(*node)).collect();
+    if nodes.is_empty() {
+        return;
+    }
     for (turn, (bucket, key)) in keys.into_iter().enumerate() {
         cluster.demand(nodes[turn % nodes.len()], Asked::last_read(bucket, key));
     }
@@ -60,8 +63,8 @@ fn serve(cluster: &mut Cluster) {
 pub fn unsettled(cluster: &Cluster) -> Vec<String> {
     let mut open = Vec::new();
     for (index, node) in cluster.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
-        if node.process.is_none() {
-            open.push(format!("node {index} does not run"));
+        if !cluster.serves(index) {
+            open.push(format!("node {index} does not serve"));
         }
         let hints = node.disk.image().count(Space::Hints);
         if hints > 0 {

@@ -12,7 +12,7 @@ fn batch(key: &'static str, value: &'static str) -> Batch {
 }
 
 fn value(disk: &Disk, key: &str) -> Option<Bytes> {
-    disk.get(Space::Rows, key.as_bytes()).unwrap()
+    disk.get(Space::Rows, key.as_bytes()).expect("all rows are in memory")
 }
 
 #[test]
