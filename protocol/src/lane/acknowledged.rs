@@ -66,14 +66,10 @@ mod tests {
     use crate::effects::Action;
 
     fn told(effects: &Effects) -> Vec<(u64, u16, u64)> {
-        let told = effects.actions.iter().filter_map(|(_, action)| match action {
-            Action::Control(event) => match **event {
-                ControlEvent::Acknowledged { committed, .. } => {
-                    Some((committed.incarnation.0, committed.lane, committed.number))
-                }
-                _ => None,
-            },
-            _ => None,
+        let told = effects.actions.iter().filter_map(|(_, action)| {
+            let Action::Control(event) = action else { return None };
+            let ControlEvent::Acknowledged { committed, .. } = **event else { return None };
+            Some((committed.incarnation.0, committed.lane, committed.number))
         });
         told.collect()
     }
