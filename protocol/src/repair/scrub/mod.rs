@@ -2,7 +2,7 @@
 //!
 //! It goes partition by partition, in chunks of rows. Roots are recounted, derived rows compared, and the
 //! leaves of digest trees summed again, in step with every write meanwhile, so that what is compared at the end of a
-//! partition is exact. A key with a damaged row is [quarantined](quarantine).
+//! partition is exact. A key with a damaged row is quarantined (`quarantine`).
 
 mod examine;
 mod quarantine;

@@ -1,8 +1,8 @@
 //! Sync: peers that share slices compare digests and join what differs.
 //!
-//! [Rounds](rounds) find slices that differ. A session compares the leaves of one, lists those that differ,
-//! [halves](halving) ranges of hashes down to the keys, and sends these both ways; whoever began it
-//! [asks](ours), the other [answers](theirs). Everything is a join, so what is written meanwhile costs at most
+//! Rounds find slices that differ. A session compares the leaves of one, lists those that differ,
+//! halves ranges of hashes down to the keys, and sends these both ways; whoever began it
+//! asks, the other answers. Everything is a join, so what is written meanwhile costs at most
 //! another session (invariant 20), and state of one purge epoch is never joined into another (invariant 19).
 
 mod cells;
