@@ -121,7 +121,7 @@ pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState
     if state.admits_epoch(message.epoch) { Ok(state) } else { Err(Refusal::EpochStale { epoch }) }
 }
 
-/// As [`slice`], of a message about a key of it.
+/// As [`slice()`], of a message about a key of it.
 ///
 /// # Errors
 /// [`Refusal`]
