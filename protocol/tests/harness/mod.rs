@@ -5,14 +5,18 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use coterie_crdt::operation::Operation;
 use coterie_crdt::{Cells, Root, State};
 use coterie_protocol::rows::address::KeyPrefix;
-use coterie_protocol::rows::{MemoryStore, Store, Whole, whole};
+use coterie_protocol::rows::{
+    Direction, KeyRange, MemoryStore, NotResident, Row, Rows, Space, Store, Whole, whole,
+};
 use coterie_protocol::{
     Action, After, ClientId, ControlEvent, Effects, Event, Lane, Liveness, Settings, Start, View,
 };
@@ -46,6 +50,9 @@ type Loses = Box<dyn FnMut(NodeId, NodeId, &Message) -> bool>;
 /// Changes the order of messages under way, or repeats some; there is at least one.
 type Disturbs = Box<dyn FnMut(&mut VecDeque<(NodeId, NodeId, Message)>)>;
 
+/// Looks at a message under way.
+type Watches = Box<dyn FnMut(&Message)>;
+
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) now: Now,
@@ -58,6 +65,10 @@ pub(crate) struct Cluster {
     cuts: BTreeSet<(NodeId, NodeId)>,
     loses: Option<Loses>,
     disturbs: Option<Disturbs>,
+    /// Called with each message that is delivered or lost.
+    watches: Option<Watches>,
+    /// Rows read so far.
+    pub(crate) rows_read: usize,
     clients: u64,
 }
 
@@ -93,6 +104,8 @@ impl Cluster {
             cuts: BTreeSet::new(),
             loses: None,
             disturbs: None,
+            watches: None,
+            rows_read: 0,
             clients: 0,
         };
         for index in 0..cluster.nodes.len() {
@@ -211,7 +224,9 @@ impl Cluster {
         while let Some(event) = events.pop_front() {
             let node = &mut self.nodes[index];
             let mut effects = Effects::new();
-            let found = node.lanes[lane].read(&event, &node.store).expect("all is in memory");
+            let counted = Counted { rows: &node.store, read: Cell::new(0) };
+            let found = node.lanes[lane].read(&event, &counted).expect("all is in memory");
+            self.rows_read += counted.read.get();
             node.lanes[lane].handle(event, found, self.now, &mut effects);
             node.store.commit(&effects.batch).unwrap();
             if node.syncs {
@@ -249,12 +264,20 @@ impl Cluster {
         self.disturbs = Some(Box::new(disturbs));
     }
 
+    /// Every message that is delivered or lost from now on is shown.
+    pub(crate) fn watch(&mut self, watches: impl FnMut(&Message) + 'static) {
+        self.watches = Some(Box::new(watches));
+    }
+
     /// Delivers one message; false if there is none.
     pub(crate) fn step(&mut self) -> bool {
         if let Some(disturbs) = self.disturbs.as_mut().filter(|_| !self.messages.is_empty()) {
             disturbs(&mut self.messages);
         }
         let Some((from, to, message)) = self.messages.pop_front() else { return false };
+        if let Some(watches) = &mut self.watches {
+            watches(&message);
+        }
         let lost = self.cuts.contains(&(from, to))
             || self.loses.as_mut().is_some_and(|loses| loses(from, to, &message));
         let index = self.nodes.iter().position(|node| node.id == to && node.runs);
@@ -397,6 +420,39 @@ impl Cluster {
         let digests: BTreeSet<u128> =
             self.owners(key).iter().map(|owner| self.rows(*owner, key).digest()).collect();
         digests.len() == 1
+    }
+}
+
+/// Rows of a storage, counted.
+struct Counted<'r> {
+    rows: &'r MemoryStore,
+    read: Cell<usize>,
+}
+
+impl Rows for Counted<'_> {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, NotResident> {
+        self.read.set(self.read.get() + 1);
+        self.rows.get(space, key)
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        range: &KeyRange,
+        direction: Direction,
+        rows_max: usize,
+    ) -> Result<Vec<Row>, NotResident> {
+        let rows = self.rows.scan(space, range, direction, rows_max)?;
+        self.read.set(self.read.get() + rows.len());
+        Ok(rows)
+    }
+
+    fn bytes_about(&self, space: Space, range: &KeyRange) -> u64 {
+        self.rows.bytes_about(space, range)
+    }
+
+    fn free_permille(&self) -> u16 {
+        self.rows.free_permille()
     }
 }
 

@@ -4,4 +4,5 @@
 mod harness;
 
 mod converges;
+mod costs;
 mod writes;
