@@ -1,4 +1,5 @@
 //! Sync: whatever replicas have come to lack, and whatever is lost on the way, they end equal.
+#![expect(clippy::print_stdout, reason = "what was measured")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
