@@ -84,10 +84,14 @@ impl GivenUp {
     }
 
     /// Reads the next hints to be looked through.
-    pub(super) fn read(&self, owner: NodeId, rows: &impl Rows) -> Result<Vec<Row>, NotResident> {
+    pub(super) fn read(
+        &self,
+        store: &HintStore,
+        owner: NodeId,
+        rows: &impl Rows,
+    ) -> Result<Vec<Row>, NotResident> {
         let Some(from) = self.walks.get(&owner) else { return Ok(Vec::new()) };
-        let range = KeyRange { from: from.clone(), to: address::hints_of(owner).to };
-        rows.scan(Space::Hints, &range, Direction::Forward, PAGE_ROWS)
+        store.page(rows, owner, Some(from), PAGE_ROWS)
     }
 
     /// Gives up those of a page that enough owners hold.

@@ -12,6 +12,7 @@ mod keep;
 mod of_key;
 mod open;
 mod pace;
+mod page;
 mod replay;
 mod row;
 mod store;
@@ -143,14 +144,18 @@ impl Hints {
     /// [`NotResident`]
     pub fn read_event(
         &self,
-        _shared: &Shared,
+        shared: &Shared,
         event: &Event,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
         match event {
             Event::Kept { .. } => Ok(Found::Nothing),
-            Event::Replay { owner } => self.replays.read(*owner, rows).map(Found::Page),
-            Event::MakeRoom { owner } => self.given_up.read(*owner, rows).map(Found::Page),
+            Event::Replay { owner } => {
+                self.replays.read(&shared.hints, *owner, rows).map(Found::Page)
+            }
+            Event::MakeRoom { owner } => {
+                self.given_up.read(&shared.hints, *owner, rows).map(Found::Page)
+            }
         }
     }
 

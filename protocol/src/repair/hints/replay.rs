@@ -14,11 +14,12 @@ use coterie_wire::{RequestId, Slice};
 use super::deliver::{Deliveries, Verdict};
 use super::of_key::KeptHint;
 use super::pace::Credits;
+use super::store::HintStore;
 use super::{Event, Hints};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
-use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space, address};
+use crate::rows::{NotResident, Row, Rows, address};
 
 /// Hints that are read at once.
 pub(super) const PAGE_ROWS: usize = 32;
@@ -67,11 +68,14 @@ pub(super) struct Replays {
 
 impl Replays {
     /// Reads the next page of an owner's hints.
-    pub(super) fn read(&self, owner: NodeId, rows: &impl Rows) -> Result<Vec<Row>, NotResident> {
+    pub(super) fn read(
+        &self,
+        store: &HintStore,
+        owner: NodeId,
+        rows: &impl Rows,
+    ) -> Result<Vec<Row>, NotResident> {
         let Some(pass) = self.passes.get(&owner) else { return Ok(Vec::new()) };
-        let all = address::hints_of(owner);
-        let from = pass.from.clone().unwrap_or(all.from);
-        rows.scan(Space::Hints, &KeyRange { from, to: all.to }, Direction::Forward, PAGE_ROWS)
+        store.page(rows, owner, pass.from.as_ref(), PAGE_ROWS)
     }
 
     /// Others are alive, or own: what could not be delivered may be.
