@@ -123,6 +123,8 @@ pub struct Cluster {
     decisions: BTreeMap<SetVersion, Arc<Decision>>,
     partitioner: Partitioner,
     operators: u64,
+    /// Nodes that operators told to leave.
+    leaving: BTreeSet<NodeIndex>,
     pacing: Random,
     disks: Random,
     troubles: Random,
@@ -153,6 +155,7 @@ impl Cluster {
             decisions: BTreeMap::new(),
             partitioner: Partitioner::new(options.partitions).expect("a power of two"),
             operators: 0,
+            leaving: BTreeSet::new(),
             pacing: random("pacing"),
             disks: random("disks"),
             troubles: random("troubles"),

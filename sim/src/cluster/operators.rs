@@ -60,11 +60,14 @@ impl Cluster {
     }
 
     fn leave(&mut self, at: NodeIndex) -> bool {
-        let active = self.active();
+        let mut active = self.active();
+        // The layout may not say yet who was told before to leave, or is lost.
+        active.retain(|node| !self.nodes[*node].gone && !self.leaving.contains(node));
         if active.len() < NODES_MIN {
             return false;
         }
         let node = *self.troubles.pick(&active);
+        self.leaving.insert(node);
         let node = self.nodes[node].id;
         self.command(at, Command::Leave { node });
         true
