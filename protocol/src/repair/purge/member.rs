@@ -197,8 +197,9 @@ pub(crate) fn heed(shared: &mut Shared, from: NodeId, message: &Message, effects
     let Some(slice) = message.slice else { return };
     let known = shared.epoch(slice);
     let ahead = message.epoch.saturating_sub(known);
-    let is_member = shared.view.decision.layout().member_index(from).is_some();
-    if ahead == 0 || ahead > EPOCH_JUMP || !is_member {
+    // A node that the cluster has removed is asked for no confirmation: what it still has of the slice stays older.
+    let is_member = |node| shared.view.decision.layout().member_index(node).is_some();
+    if ahead == 0 || ahead > EPOCH_JUMP || !is_member(from) || !is_member(shared.me) {
         return;
     }
     let Some(state) = shared.slices.get(&slice) else {
