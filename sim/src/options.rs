@@ -78,6 +78,11 @@ impl Options {
                 faults.insert(fault);
             }
         }
+        let replicas = *random.pick(&[3, 3, 3, 3, 2, 1]);
+        if replicas < 3 {
+            // What only one or two have to hold, one may not lose.
+            faults.retain(|fault| !fault.loses());
+        }
         let not_resident = faults.contains(&Fault::NotResident);
         let millis = Duration::from_millis;
         Options {
@@ -86,8 +91,8 @@ impl Options {
             lanes,
             zones: *random.pick(&[1, 2, 3]),
             partitions: *random.pick(&[8, 8, 16]),
-            replicas: *random.pick(&[3, 3, 3, 2, 1, 5]).min(&3),
-            sync: *random.pick(&[Sync::Always, Sync::Always, Sync::Always, Sync::Periodic]),
+            replicas,
+            sync: if replicas == 3 && random.chance(250) { Sync::Periodic } else { Sync::Always },
             weather: Weather {
                 latency: Duration::from_micros(*random.pick(&[200, 500, 2_000, 10_000, 40_000])),
                 datagram_loss_permille: *random.pick(&[0, 0, 10, 50]),

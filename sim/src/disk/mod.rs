@@ -187,7 +187,7 @@ impl Disk {
         self.free_permille = free_permille;
     }
 
-    /// One bit of one row of a key turns over. Which row, if there is any.
+    /// A bit of one row of a key turns over, which the storage's checksum finds. Which row, if there is any.
     pub fn rot(&mut self, random: &mut Random) -> Option<Bytes> {
         self.image.rot(Space::Rows, random)
     }
