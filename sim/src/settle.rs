@@ -46,7 +46,9 @@ fn serve(cluster: &mut Cluster) {
             (bucket, Key::new(bucket.name(), name.as_bytes().to_vec()))
         })
         .collect();
-    let nodes: Vec<_> = (0..cluster.nodes.len()).filter(|node| cluster.serves(*node)).collect();
+    // One that has left may still be about, and end at any time.
+    let serves = |node: &usize| cluster.serves(*node) && cluster.is_member(*node);
+    let nodes: Vec<_> = (0..cluster.nodes.len()).filter(serves).collect();
     if nodes.is_empty() {
         return;
     }
@@ -63,6 +65,9 @@ fn serve(cluster: &mut Cluster) {
 pub fn unsettled(cluster: &Cluster) -> Vec<String> {
     let mut open = Vec::new();
     for (index, node) in cluster.nodes.iter().enumerate().filter(|(_, node)| !node.gone) {
+        if !cluster.is_member(index) {
+            continue;
+        }
         if !cluster.serves(index) {
             open.push(format!("node {index} does not serve"));
         }

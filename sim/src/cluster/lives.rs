@@ -115,7 +115,8 @@ impl Cluster {
             },
             place: Place::new("r", &zone).expect("the names are short"),
             seeds: (0..2).filter(|other| *other != index).map(address).collect(),
-            joins: index != 0,
+            // The first begins the cluster, unless it comes back with nothing.
+            joins: index != 0 || node.life > 1,
             boot: node.boot,
             sync: match self.options.sync {
                 Sync::Always => SyncPolicy::Always,

@@ -263,6 +263,13 @@ impl Cluster {
         Some(decision.live_sets(self.partition(key), replicas))
     }
 
+    /// Whether the newest layout has a node as a member.
+    #[must_use]
+    pub fn is_member(&self, node: NodeIndex) -> bool {
+        let id = self.nodes[node].id;
+        self.decision().is_some_and(|decision| decision.layout().member_index(id).is_some())
+    }
+
     /// Whether clients can connect to a node.
     #[must_use]
     pub fn serves(&self, node: NodeIndex) -> bool {

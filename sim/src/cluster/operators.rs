@@ -91,20 +91,16 @@ impl Cluster {
 
     /// Names the new node for the old one; where that does not come to pass, the old one is removed.
     pub(super) fn name_replacement(&mut self, old: NodeIndex, new: NodeIndex, tries: u32) {
-        let is_member = |cluster: &Cluster, node: NodeIndex| {
-            let id = cluster.nodes[node].id;
-            cluster.decision().is_some_and(|it| it.layout().member_index(id).is_some())
-        };
         let moving = self.decision().is_some_and(|decision| decision.moving().len() > 0);
-        if !is_member(self, old) && !moving {
+        if !self.is_member(old) && !moving {
             return;
         }
         if let Some(at) = self.some_running() {
-            let command = if !is_member(self, old) {
+            let command = if !self.is_member(old) {
                 // Slices of which only the old one had a copy would wait for it for ever. Every write of such
                 // a run was acknowledged by two.
                 Command::GiveUp { owners: 2 }
-            } else if is_member(self, new) || tries > 5 {
+            } else if self.is_member(new) || tries > 5 {
                 Command::Remove { nodes: vec![self.nodes[old].id] }
             } else {
                 Command::Replace { old: self.nodes[old].id, new: self.nodes[new].id }
