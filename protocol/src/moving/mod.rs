@@ -37,7 +37,7 @@ use work::Work;
 const TICK: Duration = Duration::from_millis(250);
 
 /// How often a node repeats what others may not have heard.
-const REPEAT: Duration = Duration::from_secs(5);
+const REPEAT: Duration = Duration::from_secs(2);
 
 /// What happens to moves from within their lane.
 #[derive(Clone, Debug, PartialEq, Eq)]

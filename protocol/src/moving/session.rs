@@ -16,6 +16,9 @@ use crate::repair::sync::{self, Asker, SyncError};
 /// How long a synchronisation that failed is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long an owner has to say that it is ready. Often it is asked before it has heard of the layout.
+const OFFER_AGAIN: Duration = Duration::from_millis(500);
+
 /// The most synchronisations that moves of one lane have under way.
 const SESSIONS_MAX: usize = 16;
 
@@ -75,7 +78,7 @@ impl Moving {
             let tag = work.fenced.unwrap_or_default();
             match work.sessions.get_mut(&to) {
                 Some(Session::Running { .. }) => {}
-                Some(Session::Offered { at, .. }) if now < *at + REPEAT => {}
+                Some(Session::Offered { at, .. }) if now < *at + OFFER_AGAIN => {}
                 Some(Session::Waiting { until }) if now < *until => {}
                 Some(Session::Ended { fenced, life, told }) if *fenced == tag => {
                     if now >= *told + REPEAT {

@@ -3,7 +3,7 @@
 use super::moving::{Decision, DecisionError, follow};
 use crate::intent::{Intent, NodeState};
 use crate::layout::{Layout, LayoutError, LayoutParts};
-use crate::moves::SetVersion;
+use crate::moves::{OwnerSet, SetVersion};
 use crate::node::NodeId;
 use crate::partition::{Partition, Partitioner};
 use crate::planner::{self, PlanError};
@@ -43,9 +43,9 @@ pub enum ProposalError {
         /// The partition.
         partition: Partition,
     },
-    /// The owners of an unfinished move's older set would all be removed, and what they have not
-    /// pushed yet with them. Only a forced epoch gives that up.
-    #[error("partition {partition} is still moving from owners that would all be removed")]
+    /// The owners in force, or those of an unfinished move's older set, would all be removed, and what they
+    /// have not pushed yet with them. Only a forced epoch gives that up.
+    #[error("the owners that partition {partition} has, or moves from, would all be removed")]
     LastCopies {
         /// The partition.
         partition: Partition,
@@ -85,7 +85,8 @@ pub fn bootstrap(
 /// A partition whose moves are not `done` (for each replica count) keeps its row, unless an owner in it
 /// is no member any more: then its new row takes the place of the old one, and both move to it.
 ///
-/// An older set whose owners are all removed has nobody left who could push: a forced epoch forgets it.
+/// A set whose owners are all removed has nobody left who could push: a forced epoch forgets it, and any decision
+/// does where no bucket has keys in it.
 ///
 /// # Errors
 /// If the planner finds no layout, a partition would have too many live sets, or the last copies of an
@@ -97,6 +98,16 @@ pub fn successor(
     done: impl Fn(Partition, u8) -> bool,
 ) -> Result<Decision, ProposalError> {
     let planned = planner::plan(&parent.layout, intent)?.layout().clone();
+    let gone = |set: &OwnerSet| set.members.iter().all(|owner| is_removed(&planned, *owner));
+    // What no bucket asks for has no keys: nothing is lost with the last owner.
+    let buckets = || parent.layout.snapshot().buckets();
+    let has_keys = |replicas| buckets().any(|(_, policy)| policy.replicas == replicas);
+    let has_keys: Vec<bool> = (0..=parent.layout.snapshot().replicas()).map(has_keys).collect();
+    let may_lose = |replicas: u8| has_keys.get(usize::from(replicas)) == Some(&true);
+    let done = |partition, replicas| {
+        let lost = || parent.older(partition, replicas).iter().any(gone);
+        done(partition, replicas) || !may_lose(replicas) && lost()
+    };
     let layout = with_unfinished(parent, &planned, epoch, &done)?;
     let version = SetVersion { epoch, number: layout.version() };
     let counts = layout.snapshot().replicas();
@@ -108,15 +119,14 @@ pub fn successor(
             let known = parent.newest(partition, replicas);
             let done = done(partition, replicas);
             let mut older = parent.older(partition, replicas).to_vec();
-            if !done {
-                let sets = older.len();
-                older.retain(|set| set.members.iter().any(|owner| !is_removed(&layout, *owner)));
-                if older.len() < sets && epoch == parent.layout.epoch() {
-                    return Err(ProposalError::LastCopies { partition });
-                }
+            let refuses = epoch == parent.layout.epoch() && may_lose(replicas);
+            if refuses && (gone(&known) || !done && older.iter().any(gone)) {
+                return Err(ProposalError::LastCopies { partition });
             }
-            let (version, older) = follow(known, &older, done, &members, version)
+            older.retain(|set| !gone(set));
+            let (version, mut older) = follow(known, &older, done, &members, version)
                 .ok_or(ProposalError::TooManySets { partition })?;
+            older.retain(|set| !gone(set));
             since.push(version);
             if !older.is_empty() {
                 moving.insert((partition, replicas), older);

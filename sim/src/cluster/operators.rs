@@ -1,5 +1,6 @@
 //! What operators do while clients work.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coterie_protocol::control::Command;
@@ -76,7 +77,8 @@ impl Cluster {
     /// The node that may lose data is gone for good; a new one takes its place.
     fn replace(&mut self, at: NodeIndex) -> bool {
         let old = super::trouble::VICTIM;
-        if self.nodes[old].gone || at == old || !self.active().contains(&old) {
+        let is_owner_alone = self.is_owner_alone(old);
+        if self.nodes[old].gone || at == old || is_owner_alone || !self.active().contains(&old) {
             return false;
         }
         let Some(new) = self.join() else { return false };
@@ -87,6 +89,21 @@ impl Cluster {
         let wait = Duration::from_millis(300);
         self.queue.after(wait, Happening::Relief(Relief::Replace { old, new, tries: 0 }));
         true
+    }
+
+    /// Whether nobody else has what a bucket's keys are to be moved from, or are at: as the first node has all
+    /// until others have got it.
+    pub(super) fn is_owner_alone(&self, node: NodeIndex) -> bool {
+        let Some(decision) = self.decision() else { return true };
+        let (layout, id) = (decision.layout(), self.nodes[node].id);
+        let counts: BTreeSet<u8> =
+            layout.snapshot().buckets().map(|(_, policy)| policy.replicas).collect();
+        layout.partitioner().partitions().any(|partition| {
+            counts.iter().any(|replicas| {
+                let sets = decision.live_sets(partition, *replicas);
+                sets.all().iter().any(|set| set.members[..] == [id])
+            })
+        })
     }
 
     /// Names the new node for the old one; where that does not come to pass, the old one is removed.

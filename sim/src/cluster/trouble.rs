@@ -166,6 +166,9 @@ impl Cluster {
 
     /// Takes a backup the first time, and goes back to it the second.
     fn roll_back(&mut self, node: NodeIndex, wait: Duration) -> bool {
+        if self.is_owner_alone(node) {
+            return false;
+        }
         match self.nodes[node].backup.take() {
             None => {
                 self.nodes[node].backup = Some(self.nodes[node].disk.backup());
@@ -184,7 +187,7 @@ impl Cluster {
 
     /// Empties a disk; the node comes back under its name.
     fn wipe(&mut self, node: NodeIndex, wait: Duration) -> bool {
-        if self.nodes[node].gone {
+        if self.nodes[node].gone || self.is_owner_alone(node) {
             return false;
         }
         self.kill(node);
