@@ -4,6 +4,7 @@ use coterie_ring::NodeId;
 use coterie_wire::{Key, Message, Response};
 
 use crate::event::{ControlEvent, Event};
+use crate::repair::barrier::{BarrierId, Outcome};
 use crate::rows::Batch;
 
 /// What has to have happened before an action is carried out. The driver commits the batch of an event
@@ -59,6 +60,13 @@ pub enum Action {
     Changed {
         /// Which.
         key: Key,
+    },
+    /// Answer whoever waits until owners are equal.
+    Barrier {
+        /// Who.
+        barrier: BarrierId,
+        /// What it has come to.
+        outcome: Outcome,
     },
 }
 

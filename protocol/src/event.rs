@@ -13,7 +13,7 @@ use crate::moving;
 use crate::repair::hints;
 use crate::repair::purge;
 use crate::repair::sync;
-use crate::repair::{amnesia, scrub};
+use crate::repair::{amnesia, barrier, scrub};
 use crate::strong;
 use crate::view::View;
 use crate::{coordinator, replica};
@@ -70,6 +70,8 @@ pub enum Event {
     Purge(purge::Event),
     /// Receptions after a loss go on.
     Amnesia(amnesia::Event),
+    /// Somebody waits until owners are equal.
+    Barrier(barrier::Event),
 }
 
 /// What lanes tell control.

@@ -144,7 +144,10 @@ impl World {
         match action {
             Action::Send { to, message, .. } => self.messages.push((self.me, to, *message)),
             Action::Lane(event) => self.events.push(*event),
-            Action::Respond { .. } | Action::Control(_) | Action::Changed { .. } => {}
+            Action::Respond { .. }
+            | Action::Control(_)
+            | Action::Changed { .. }
+            | Action::Barrier { .. } => {}
         }
     }
 

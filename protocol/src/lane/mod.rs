@@ -22,6 +22,7 @@ use crate::jobs::{self, Jobs};
 use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
+use crate::repair::barrier::Barriers;
 use crate::repair::hints::{self, Hints};
 use crate::repair::purge::{self, Purges};
 use crate::repair::scrub::{self, Scrub};
@@ -73,6 +74,7 @@ pub struct Lane {
     hints: Hints,
     moving: Moving,
     amnesia: Amnesia,
+    barriers: Barriers,
     acknowledged: Acknowledged,
     purges: Purges,
     jobs: Jobs,
@@ -167,7 +169,8 @@ impl Lane {
             | Event::View(_)
             | Event::Tick
             | Event::Synced(_)
-            | Event::Amnesia(_) => Ok(Found::Nothing),
+            | Event::Amnesia(_)
+            | Event::Barrier(_) => Ok(Found::Nothing),
         }
     }
 
@@ -258,6 +261,7 @@ impl Lane {
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
                 self.jobs.view_changed(shared, effects);
+                self.barriers.view_changed(shared, effects);
             }
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
@@ -271,6 +275,7 @@ impl Lane {
                 self.amnesia.tick(shared, effects);
                 self.acknowledged.tick(now.monotonic, effects);
                 self.purges.tick(shared, effects);
+                self.barriers.tick(shared, effects);
             }
             (Event::Message { from, message }, Found::Nothing)
                 if matches!(message.body, Body::Sync(_)) =>
@@ -299,8 +304,10 @@ impl Lane {
             (Event::Synced(told), Found::Nothing) => {
                 self.moving.told(shared, &told, effects);
                 self.amnesia.told(shared, &told, effects);
+                self.barriers.told(shared, &told, effects);
             }
             (Event::Amnesia(event), Found::Nothing) => self.amnesia.event(shared, event, effects),
+            (Event::Barrier(event), Found::Nothing) => self.barriers.event(shared, event, effects),
             // Control's messages are not for lanes: whoever routes them here has no harm done.
             (Event::Message { from, message }, Found::Nothing) => {
                 if let Body::Move(said) = message.body {
@@ -370,6 +377,7 @@ impl Lane {
             self.hints.next_deadline(),
             self.moving.next_deadline(),
             self.amnesia.next_deadline(),
+            self.barriers.next_deadline(),
             self.acknowledged.next_deadline(),
             self.purges.next_deadline(),
             self.jobs.next_deadline(),

@@ -16,6 +16,7 @@ use crate::jobs::{Deadlines, Jobs};
 use crate::linearizable::Linearizable;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
+use crate::repair::barrier::Barriers;
 use crate::repair::hints::{HintStore, Hints};
 use crate::repair::purge::Purges;
 use crate::repair::scrub::Scrub;
@@ -107,6 +108,7 @@ impl Lane {
             hints,
             moving: Moving::default(),
             amnesia: Amnesia::default(),
+            barriers: Barriers::default(),
             acknowledged: Acknowledged::default(),
             purges: Purges::default(),
             jobs: Jobs::default(),

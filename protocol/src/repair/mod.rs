@@ -1,6 +1,7 @@
 //! How replicas are made equal again.
 
 pub mod amnesia;
+pub mod barrier;
 pub(crate) mod dirty;
 pub mod hints;
 pub mod purge;

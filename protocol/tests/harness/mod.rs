@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use coterie_crdt::operation::Operation;
 use coterie_crdt::{Cells, Root, State};
+use coterie_protocol::repair::barrier::{self, BarrierId};
 use coterie_protocol::rows::address::KeyPrefix;
 use coterie_protocol::rows::{
     Direction, KeyRange, MemoryStore, NotResident, Row, Rows, Space, Store, Whole, whole,
@@ -60,6 +61,8 @@ pub(crate) struct Cluster {
     pub(crate) messages: VecDeque<(NodeId, NodeId, Message)>,
     /// All that control was told, by node.
     pub(crate) control: Vec<(NodeId, ControlEvent)>,
+    /// What barriers have come to.
+    pub(crate) barriers: BTreeMap<BarrierId, barrier::Outcome>,
     responses: BTreeMap<ClientId, Vec<Response>>,
     /// One-way cuts.
     cuts: BTreeSet<(NodeId, NodeId)>,
@@ -100,6 +103,7 @@ impl Cluster {
             now,
             messages: VecDeque::new(),
             control: Vec::new(),
+            barriers: BTreeMap::new(),
             responses: BTreeMap::new(),
             cuts: BTreeSet::new(),
             loses: None,
@@ -253,6 +257,9 @@ impl Cluster {
             Action::Lane(event) => self.event(index, lane, *event),
             Action::Control(event) => self.control.push((from, *event)),
             Action::Changed { .. } => {}
+            Action::Barrier { barrier, outcome } => {
+                assert!(self.barriers.insert(barrier, outcome).is_none(), "it is answered once");
+            }
         }
     }
 

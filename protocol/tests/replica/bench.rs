@@ -98,7 +98,10 @@ impl Bench {
                 match action {
                     Action::Send { to, message, .. } => self.sent.push((to, *message)),
                     Action::Lane(event) => events.push_back(*event),
-                    Action::Respond { .. } | Action::Control(_) | Action::Changed { .. } => {}
+                    Action::Respond { .. }
+                    | Action::Control(_)
+                    | Action::Changed { .. }
+                    | Action::Barrier { .. } => {}
                 }
             }
         }

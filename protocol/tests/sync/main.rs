@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod barriers;
 mod converges;
 mod costs;
 mod writes;

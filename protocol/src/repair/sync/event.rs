@@ -5,6 +5,8 @@ use std::time::Duration;
 use coterie_ring::NodeId;
 use coterie_wire::{Key, RequestId, Slice};
 
+use crate::repair::barrier::BarrierId;
+
 /// Who asked for a synchronisation, so that the answer finds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Asker {
@@ -18,8 +20,8 @@ pub enum Asker {
     Amnesia,
     /// The scrub, to fetch what was damaged here.
     Scrub,
-    /// A convergence barrier.
-    Barrier,
+    /// A convergence barrier, for this slice or a key in it.
+    Barrier(BarrierId, Slice),
     /// An operator, or nobody in particular: nothing is told.
     Nobody,
 }
