@@ -357,8 +357,7 @@ fn open(view: &View, store: &MemoryStore, now: Now, seed: u64) -> Lane {
     let view = Arc::new(view.clone());
     let key = Key::new(&b"db0"[..], &b"cart"[..]);
     let lane = view.partition(&key).0 % 2;
-    let start =
-        Start { lane: lane.into(), lanes: 2, settings, view, seed, actors_spent: false, now };
+    let start = Start { lane, lanes: 2, settings, view, seed, actors_spent: false, now };
     Lane::open(start, store).unwrap()
 }
 
