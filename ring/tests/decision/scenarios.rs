@@ -246,7 +246,16 @@ fn a_forced_epoch_names_every_set_anew() {
 
 #[test]
 fn the_last_copies_of_an_unfinished_move_are_given_up_by_force_only() {
-    let single = |decision: &Decision, node, state| with_one_copy(decision, node, state, true);
+    let single = |decision: &Decision, node, state| {
+        let mut intent = with_node(decision, node, state);
+        let placement = PlacementPolicy { replicas: 1, spread: Spread::Nodes };
+        intent.set_placement(placement).unwrap();
+        if intent.bucket("single").is_none() {
+            let policy = BucketPolicy { replicas: 1, ..BucketPolicy::default() };
+            intent.set_bucket(BucketName::new("single").unwrap(), policy).unwrap();
+        }
+        intent
+    };
     let one = first(1);
     let parent = successor(&one, &single(&one, 0, NodeState::Active), 0, all_done).unwrap();
     let second =
@@ -267,49 +276,41 @@ fn the_last_copies_of_an_unfinished_move_are_given_up_by_force_only() {
 
 #[test]
 fn owners_of_slices_that_no_bucket_has_keys_in_are_removed_at_any_time() {
-    let single = |decision: &Decision, node, state| with_one_copy(decision, node, state, false);
     let one = first(1);
-    let parent = successor(&one, &single(&one, 0, NodeState::Active), 0, all_done).unwrap();
-    let second =
-        successor(&parent, &single(&parent, 1, NodeState::Active), 0, nothing_done).unwrap();
-    assert!(second.moving().len() > 0);
+    let joined = with_node(&one, 1, NodeState::Active);
+    let moves = successor(&one, &joined, 0, nothing_done).unwrap();
+    assert!(moves.moving().len() > 0);
     // Of what moves already, and of what would begin to.
-    let (moves_from, owns) = (node_id(0), node_id(1));
-    for gone in [moves_from, owns] {
-        let node = usize::from(gone == owns);
-        let removed = single(&second, node, NodeState::Removed);
-        let third = successor(&second, &removed, 0, nothing_done).unwrap();
-        assert_eq!(verify(&second, &third), Ok(()));
-        assert!(!third.is_owner(gone));
-        let fourth = successor(&third, &single(&third, 2, NodeState::Active), 0, nothing_done);
-        assert_eq!(verify(&third, &fourth.unwrap()), Ok(()));
+    for parent in [moves, first(3)] {
+        let gone = with_node(&parent, 0, NodeState::Removed);
+        let next = successor(&parent, &gone, 0, nothing_done).unwrap();
+        assert_eq!(verify(&parent, &next), Ok(()));
+        assert!(has_live_owners(&next));
+        let joined = with_node(&next, 3, NodeState::Active);
+        let after = successor(&next, &joined, 0, nothing_done).unwrap();
+        assert_eq!(verify(&next, &after), Ok(()));
     }
 }
 
 #[test]
-fn a_node_that_alone_has_the_keys_of_a_bucket_is_removed_by_force_only() {
+fn a_node_that_alone_has_keys_of_a_bucket_is_removed_by_force_only() {
     let three = first(3);
-    let parent = with_one_copy(&three, 0, NodeState::Active, true);
-    let parent = successor(&three, &parent, 0, all_done).unwrap();
-    let gone = with_one_copy(&parent, 0, NodeState::Removed, true);
-    assert!(successor(&parent, &gone, 0, nothing_done).is_err());
-    let forced = successor(&parent, &gone, 1, nothing_done).unwrap();
-    assert!(forced.moving().all(|(partition, replicas)| {
-        let sets = forced.live_sets(partition, replicas);
-        sets.all().iter().all(|set| set.members.iter().any(|node| !sets.is_removed(*node)))
-    }));
+    let mut intent = three.layout().snapshot().clone();
+    let policy = BucketPolicy { replicas: 1, ..BucketPolicy::default() };
+    intent.set_bucket(BucketName::new("single").unwrap(), policy).unwrap();
+    let parent = successor(&three, &intent, 0, nothing_done).unwrap();
+    let gone = with_node(&parent, 0, NodeState::Removed);
+    let refused = successor(&parent, &gone, 0, nothing_done);
+    assert!(matches!(refused, Err(ProposalError::LastCopies { .. })), "{refused:?}");
+    assert!(has_live_owners(&successor(&parent, &gone, 1, nothing_done).unwrap()));
 }
 
-/// With one replica by default, and in a bucket where there `is_bucket`.
-fn with_one_copy(decision: &Decision, node: usize, state: NodeState, is_bucket: bool) -> Intent {
-    let mut intent = with_node(decision, node, state);
-    let placement = PlacementPolicy { replicas: 1, spread: Spread::Nodes };
-    intent.set_placement(placement).unwrap();
-    if is_bucket && intent.bucket("single").is_none() {
-        let policy = BucketPolicy { replicas: 1, ..BucketPolicy::default() };
-        intent.set_bucket(BucketName::new("single").unwrap(), policy).unwrap();
-    }
-    intent
+/// Whether each set that is moved from has an owner that can push.
+fn has_live_owners(decision: &Decision) -> bool {
+    decision.moving().all(|(partition, replicas)| {
+        let sets = decision.live_sets(partition, replicas);
+        sets.all().iter().all(|set| set.members.iter().any(|node| !sets.is_removed(*node)))
+    })
 }
 
 /// Both sides of a split make a bucket of one name; one of them is decided.
