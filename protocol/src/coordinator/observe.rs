@@ -14,7 +14,7 @@ use super::request::{About, Phase, UnderWay, Waiting};
 use super::{Coordinator, Event, Found, evaluate, found, repair, write};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
-use crate::repair::sync;
+use crate::repair::{scrub, sync};
 use crate::rows::lazy::Recorded;
 
 /// How long what is not to be had just now is waited for before it is asked for again.
@@ -169,6 +169,7 @@ impl Coordinator {
                 return self.respond(shared, &mut under_way, outcome, effects);
             }
             (Found::Damaged, _) => {
+                scrub::damaged(under_way.about.slice, &under_way.about.request.key, effects);
                 return self.end(shared, under_way, Unavailable::Damaged, effects);
             }
             (Found::Changed | Found::More(_) | Found::Gathered | Found::Nothing, _) => {
@@ -252,6 +253,7 @@ impl Coordinator {
                 return self.wait(shared, under_way, Unavailable::Nobody);
             }
             if *error == OpError::Damaged {
+                scrub::damaged(under_way.about.slice, &under_way.about.request.key, effects);
                 return self.end(shared, under_way, Unavailable::Damaged, effects);
             }
             if matches!(error, OpError::TooManyTallies { .. }) {

@@ -12,6 +12,7 @@ use super::Found;
 use crate::effects::{After, Class, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::replica::{self, Stored};
 use crate::rows::Whole;
 
@@ -62,7 +63,11 @@ fn compare(shared: &mut Shared, asked: Asked, found: Found, effects: &mut Effect
     }
     let whole = match found {
         Found::Key(whole) => *whole,
-        Found::Nothing | Found::Damaged => return Compared::NotReady,
+        Found::Damaged => {
+            scrub::damaged(slice, &query.key, effects);
+            return Compared::NotReady;
+        }
+        Found::Nothing => return Compared::NotReady,
     };
     let ready = state.replica.may_answer_read(known, Quorum::Majority).is_ok();
     match whole {

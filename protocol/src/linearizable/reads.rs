@@ -19,6 +19,7 @@ use super::{Event, Found};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::origin::Origin;
+use crate::repair::scrub;
 use crate::repair::sync::{self, Asker};
 use crate::replica::{self, Stored};
 use crate::rows::{WHOLE_BYTES_MAX, Whole};
@@ -140,7 +141,10 @@ impl Reads {
                 Whole::Small(rows) => rows,
                 Whole::Large(root) => State::from_rows(root, BTreeMap::new()),
             },
-            Found::Nothing | Found::Damaged => {
+            missing @ (Found::Nothing | Found::Damaged) => {
+                if matches!(missing, Found::Damaged) {
+                    scrub::damaged(read.slice, &read.request.key, effects);
+                }
                 let outcome = Outcome::Unavailable(Unavailable::Damaged);
                 return self.end(shared, id, outcome, effects);
             }

@@ -134,8 +134,7 @@ pub fn write(
         effects.lane(After::Written, jobs::Event::Deleted { key: key.clone() }.into());
     }
     if changes.contradiction {
-        let event = scrub::Event::Contradiction { slice };
-        effects.lane(After::Written, crate::Event::Scrub(event));
+        scrub::walk_over(slice, effects);
     }
     if indexing {
         let event = Event::Index { slice, key: key.clone() };

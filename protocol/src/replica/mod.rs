@@ -240,7 +240,6 @@ impl Replicas {
 /// Has a key with a damaged row quarantined.
 fn damaged(slice: Option<Slice>, key: &Key, effects: &mut Effects) {
     if let Some(slice) = slice {
-        let event = scrub::Event::Damaged { slice, key: key.clone() };
-        effects.lane(After::Written, crate::Event::Scrub(event));
+        scrub::damaged(slice, key, effects);
     }
 }

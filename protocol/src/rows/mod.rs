@@ -100,6 +100,9 @@ pub struct NotResident {
 pub type Row = (Bytes, Bytes);
 
 /// A storage as state machines see it: all committed batches, and the one being gathered.
+///
+/// What it finds damaged by its checksums it shows as an empty value, never as the bytes that it has: those may decode
+/// as something that nobody wrote. No row that is read for its value is empty.
 pub trait Rows {
     /// The value of one row, if it is there.
     ///

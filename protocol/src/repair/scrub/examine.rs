@@ -158,6 +158,21 @@ fn slice_of(shared: &Shared, partition: Partition, key: &Key) -> Option<Slice> {
     Some(Slice { partition, replicas: policy.replicas })
 }
 
+/// Looks whether a key has a damaged row still: it may have been dropped since somebody came upon that.
+pub(super) fn damage(
+    slice: Slice,
+    key: &Key,
+    rows: &impl Rows,
+) -> Result<Option<Damage>, NotResident> {
+    let range = KeyPrefix::new(slice.partition, key).rows();
+    let found = rows.scan(Space::Rows, &range, Direction::Forward, CHUNK)?;
+    let whole = found.len() < CHUNK;
+    if found.is_empty() || (whole && small(slice, key, &found, rows)?.is_some()) {
+        return Ok(None);
+    }
+    Damage::read(slice, key, rows).map(Some)
+}
+
 /// A key of which these are all rows; `None` where one is damaged.
 fn small(
     slice: Slice,

@@ -35,7 +35,7 @@ pub enum Event {
         /// Which key.
         key: Key,
     },
-    /// A write has found that what is kept about rows of a slice contradicts them.
+    /// What is kept about rows of a slice contradicts them, or some of them are damaged.
     Contradiction {
         /// Which slice.
         slice: Slice,
@@ -99,7 +99,7 @@ impl Scrub {
                 None => Finding::Nothing,
             },
             Event::Damaged { slice, key } => {
-                Finding::Damaged(quarantine::Damage::read(*slice, key, rows)?)
+                examine::damage(*slice, key, rows)?.map_or(Finding::Nothing, Finding::Damaged)
             }
             Event::Contradiction { .. } => Finding::Nothing,
         };
@@ -120,10 +120,10 @@ impl Scrub {
             (Event::Damaged { slice, key }, Finding::Damaged(damage)) => {
                 self.quarantine(shared, slice, &key, &damage, effects);
             }
-            (Event::Contradiction { slice }, _) => {
+            // Where its own rows are sound, those derived from them may not be.
+            (Event::Contradiction { slice } | Event::Damaged { slice, .. }, _) => {
                 self.urgent.insert(slice.partition);
             }
-            (Event::Damaged { .. }, _) => {}
         }
     }
 
@@ -276,6 +276,17 @@ impl Scrub {
             self.begin(shared, slice.partition);
         }
     }
+}
+
+/// Has a key with a damaged row quarantined: whoever comes upon one calls this.
+pub(crate) fn damaged(slice: Slice, key: &Key, effects: &mut Effects) {
+    let event = Event::Damaged { slice, key: key.clone() };
+    effects.lane(After::Written, crate::Event::Scrub(event));
+}
+
+/// Has the partition of a slice walked over at once: something in it is damaged, or contradicts itself.
+pub(crate) fn walk_over(slice: Slice, effects: &mut Effects) {
+    effects.lane(After::Written, crate::Event::Scrub(Event::Contradiction { slice }));
 }
 
 /// Sums a key of which these are the stored rows into its leaf's recount.

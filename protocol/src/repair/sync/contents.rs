@@ -12,6 +12,7 @@ use coterie_wire::{Key, Slice};
 
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::replica::{self, Stored};
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Direction, NotResident, Rows, Space};
@@ -126,7 +127,11 @@ pub(super) fn join(
 ) -> Joined {
     let KeyState { key, digest, contents } = sent;
     match (contents, held) {
-        (_, Held::Counting | Held::Damaged) => Joined::Not,
+        (_, Held::Counting) => Joined::Not,
+        (_, Held::Damaged) => {
+            scrub::damaged(slice, &key, effects);
+            Joined::Not
+        }
         (Contents::Large, _) | (Contents::Whole(_), Held::Large(_)) => Joined::Large,
         (Contents::Whole(whole), Held::Small(mut stored)) => {
             if whole.cells().len() > WHOLE_CELLS_MAX {

@@ -63,6 +63,14 @@ impl Lister {
         }
     }
 
+    /// Whether something was left out because it is damaged.
+    pub(super) fn is_damaged(&self) -> bool {
+        match self {
+            Lister::Keys(lister) => lister.damaged,
+            Lister::Cells(_) => false,
+        }
+    }
+
     /// Reads the next rows.
     pub(super) fn read(&self, rows: &impl Rows) -> Result<Listed, NotResident> {
         match self {

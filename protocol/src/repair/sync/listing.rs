@@ -36,6 +36,8 @@ pub(super) struct KeyLister {
     entries: Vec<Entry>,
     /// Whether a key was left out: a delete of it is being swept, or it is damaged.
     pub(super) incomplete: bool,
+    /// Whether one was left out because it is damaged.
+    pub(super) damaged: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +55,7 @@ pub(super) struct Listed {
     entries: Vec<Entry>,
     place: Place,
     incomplete: bool,
+    damaged: bool,
 }
 
 impl KeyLister {
@@ -79,6 +82,7 @@ impl KeyLister {
             to,
             entries: Vec::new(),
             incomplete: false,
+            damaged: false,
         }
     }
 
@@ -99,8 +103,8 @@ impl KeyLister {
 
     /// Reads the next rows.
     pub(super) fn read(&self, rows: &impl Rows) -> Result<Listed, NotResident> {
-        let mut listed =
-            Listed { entries: Vec::new(), place: self.place.clone(), incomplete: false };
+        let (entries, place) = (Vec::new(), self.place.clone());
+        let mut listed = Listed { entries, place, incomplete: false, damaged: false };
         let (mut rows_left, mut scans_left) = (ROWS_MAX, SCANS_MAX);
         while rows_left > 0 && scans_left > 0 && !self.is_past_end(&listed.place) {
             scans_left -= 1;
@@ -136,6 +140,7 @@ impl KeyLister {
     pub(super) fn take(&mut self, listed: Listed) {
         self.place = listed.place;
         self.incomplete |= listed.incomplete;
+        self.damaged |= listed.damaged;
         self.entries.extend(listed.entries);
         if self.entries.len() > ENTRIES_MAX {
             self.entries.sort_unstable_by_key(|entry| entry.hash);
@@ -161,7 +166,7 @@ impl Listed {
                 Some((_, _, KeyRow::Cell(address))) => {
                     last = Some(row.slice(..row.len() - 1 - address.path.len()));
                 }
-                None => self.incomplete = true,
+                None => (self.incomplete, self.damaged) = (true, true),
             }
         }
         // The cells of the last key are skipped: the next page begins after them.
@@ -175,19 +180,20 @@ impl Listed {
 
     fn list(&mut self, key: &Key, at: Bytes, row: &Bytes) {
         let digest = if strong::is_register(row) {
-            strong::decode(Some(row)).ok().map(|acceptor| strong::digest(&acceptor))
+            strong::decode(Some(row)).ok().map(|acceptor| Some(strong::digest(&acceptor)))
         } else {
-            let root = decode_root(row).ok().filter(|root| !root.is_counting());
-            root.map(|root| key_digest(&root))
+            let root = decode_root(row).ok();
+            root.map(|root| (!root.is_counting()).then(|| key_digest(&root)))
         };
         match digest {
             // A promise alone is no difference.
-            Some(0) => {}
-            Some(digest) => {
+            Some(Some(0)) => {}
+            Some(Some(digest)) => {
                 let digest = share_of(key, digest);
                 self.entries.push(Entry { hash: key.hash().0, digest, at });
             }
-            None => self.incomplete = true,
+            Some(None) => self.incomplete = true,
+            None => (self.incomplete, self.damaged) = (true, true),
         }
     }
 }

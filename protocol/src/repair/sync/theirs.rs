@@ -17,6 +17,7 @@ use super::space::{self, Leaves, Subject};
 use super::work::{self, Giving, Taking};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::replica::Stored;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Rows};
@@ -333,6 +334,9 @@ impl Theirs {
                     return Next::Work;
                 }
                 self.incomplete |= lister.is_incomplete();
+                if lister.is_damaged() {
+                    scrub::walk_over(self.slice, effects);
+                }
                 let (entries, to) = lister.finish();
                 if to < window.to {
                     self.listed = Some((HashRange { from: window.from, to }, entries));

@@ -19,6 +19,7 @@ use super::space::{self, Leaves, Subject};
 use super::work::{self, Gave, Giving, Taking, Took};
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
+use crate::repair::scrub;
 use crate::replica::Stored;
 use crate::rows::{NotResident, Rows};
 
@@ -484,6 +485,9 @@ impl Ours {
                     return Next::Work;
                 }
                 self.incomplete |= lister.is_incomplete();
+                if lister.is_damaged() {
+                    scrub::walk_over(self.slice, effects);
+                }
                 let (entries, to) = lister.finish();
                 self.window.to = to;
                 self.open(shared, entries, effects)
