@@ -85,7 +85,7 @@ impl Options {
         }
         let not_resident = faults.contains(&Fault::NotResident);
         let millis = Duration::from_millis;
-        Options {
+        let mut options = Options {
             seed,
             nodes,
             lanes,
@@ -112,7 +112,12 @@ impl Options {
             keys: *random.pick(&[1, 2, 4]),
             think: millis(*random.pick(&[20, 100, 250])),
             patience: millis(*random.pick(&[500, 2_000])),
+        };
+        if options.loses() {
+            // What has one owner is lost with it.
+            options.replicas = options.replicas.max(2);
         }
+        options
     }
 
     /// Whether a fault may take acknowledged data from a node: then writes have to wait for two.

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use coterie_protocol::rows::Space;
+use bytes::Bytes;
+use coterie_protocol::rows::{Space, address};
 use coterie_ring::decision::Decision;
 use coterie_wire::{Key, Slice};
 
@@ -93,6 +94,11 @@ fn differing(cluster: &Cluster, decision: &Decision, slice: Slice, open: &mut Ve
         open.push(format!("{slice:?} is moving"));
         return;
     }
+    let replicas_of = |row: &Bytes| {
+        let (key, _) = address::parse_key(row, 2)?;
+        let name = std::str::from_utf8(key.bucket()).ok()?;
+        Some(decision.layout().snapshot().bucket(name)?.replicas)
+    };
     let mut first = None;
     for owner in &sets.newest().members {
         let state = cluster.slice(*owner, slice);
@@ -102,6 +108,13 @@ fn differing(cluster: &Cluster, decision: &Decision, slice: Slice, open: &mut Ve
         };
         if !state.is_received() {
             open.push(format!("{owner} has not received {slice:?}: {:?}", state.reception));
+        }
+        let index = cluster.index_of(*owner).expect("owners are nodes");
+        let rows = address::partition_range(slice.partition);
+        let rows = cluster.nodes[index].disk.image().range(Space::Rows, &rows);
+        let mut damaged = rows.filter(|(_, value)| value.is_empty()).map(|(row, _)| row);
+        if damaged.any(|row| replicas_of(row) == Some(slice.replicas)) {
+            open.push(format!("{owner} has damaged rows of {slice:?}"));
         }
         let standing = (state.tree.root(), state.epoch);
         if *first.get_or_insert(standing) != standing {

@@ -22,6 +22,9 @@ use crate::options::Sync;
 const CLUSTER: u128 = 0xc07e;
 /// How long joining nodes wait for others.
 const TAKE_IN: Duration = Duration::from_millis(500);
+/// Runs are shorter than the time in which a node looks over all its rows.
+const SCRUB_REST: Duration = Duration::from_secs(10);
+const SCRUB_PAUSE: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// A machine with an empty disk.
@@ -142,7 +145,11 @@ impl Cluster {
                 let start = Start {
                     lane,
                     lanes: count,
-                    settings: Settings::default(),
+                    settings: Settings {
+                        scrub_pause: SCRUB_PAUSE,
+                        scrub_rest: SCRUB_REST,
+                        ..Settings::default()
+                    },
                     view: Arc::clone(view),
                     seed: seed.wrapping_add(u64::from(lane)),
                     actors_spent: process.control.control().actors_spent(),

@@ -81,7 +81,7 @@ impl Image {
         rows
     }
 
-    /// One row turns bad: the storage's checksum finds it, and shows what does not decode.
+    /// One bit of one row turns over: its checksum is wrong from then on, so that it is shown as empty.
     pub(super) fn rot(&mut self, space: Space, random: &mut Random) -> Option<Bytes> {
         let rows = &mut self.spaces[space as usize];
         if rows.is_empty() {
@@ -89,6 +89,9 @@ impl Image {
         }
         let chosen = random.index(rows.len());
         let (key, value) = rows.iter_mut().nth(chosen)?;
+        if value.is_empty() {
+            return None;
+        }
         *value = Bytes::new();
         Some(key.clone())
     }

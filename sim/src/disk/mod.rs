@@ -159,6 +159,7 @@ impl Disk {
 
     /// What is here is replaced by an earlier state, or by nothing.
     pub fn restore(&mut self, image: Image) {
+        self.has_lied = true;
         self.image = image;
         self.unsynced.clear();
         self.synced = self.committed;
@@ -171,7 +172,7 @@ impl Disk {
         self.has_lied |= lying;
     }
 
-    /// Whether it ever said that it had synced, and had not.
+    /// Whether it ever lost what it had said is synced, or may have.
     #[must_use]
     pub fn has_lied(&self) -> bool {
         self.has_lied
@@ -189,6 +190,7 @@ impl Disk {
 
     /// A bit of one row of a key turns over, which the storage's checksum finds. Which row, if there is any.
     pub fn rot(&mut self, random: &mut Random) -> Option<Bytes> {
+        self.has_lied = true;
         self.image.rot(Space::Rows, random)
     }
 
