@@ -51,8 +51,9 @@ impl Level {
         match self {
             Level::Any => 0,
             Level::One | Level::LocalOne | Level::LocalQuorum => 1,
-            Level::Two => 2,
-            Level::Three => 3,
+            // All of a smaller set: with more counted than there are, quorums would seem to intersect.
+            Level::Two => replicas.min(2),
+            Level::Three => replicas.min(3),
             Level::Quorum | Level::EachQuorum | Level::Linearizable => replicas / 2 + 1,
             Level::All => replicas,
         }
@@ -438,5 +439,19 @@ impl Display for Dots<'_> {
             }
             write!(f, "{dot}")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn no_level_counts_more_owners_than_there_are() {
+        for replicas in 1..=5 {
+            for level in [Level::Any, Level::Two, Level::Three, Level::Quorum, Level::All] {
+                assert!(level.owners_min(replicas) <= replicas, "{level:?} of {replicas}");
+            }
+        }
     }
 }
