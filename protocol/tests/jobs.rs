@@ -58,7 +58,9 @@ fn the_rows_of_a_deleted_key_are_swept_at_every_owner() {
     delete(&mut cluster, &key);
     cluster.advance(Duration::from_secs(1));
     for owner in owners {
-        assert_eq!(rows(&cluster, owner, &key), (1, 0));
+        let (left, marks) = rows(&cluster, owner, &key);
+        assert!(left <= 1, "the root is left, until a purge takes it too");
+        assert_eq!(marks, 0);
         assert!(cluster.root(owner, &key).pending.is_none());
     }
     assert!(cluster.is_equal(&key));

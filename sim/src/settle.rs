@@ -18,6 +18,9 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How long the reads at the end may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Ends all faults and waits until the cluster is in order; that it is not in time is a violation.
 pub fn settle(cluster: &mut Cluster) {
     cluster.heal();
@@ -53,6 +56,8 @@ fn serve(cluster: &mut Cluster) {
     if nodes.is_empty() {
         return;
     }
+    // What was sent over links that were slow may still be on its way, and all else behind it.
+    cluster.workload.wait_at_least(PATIENCE);
     for (turn, (bucket, key)) in keys.into_iter().enumerate() {
         cluster.demand(nodes[turn % nodes.len()], Asked::last_read(bucket, key));
     }
@@ -71,6 +76,9 @@ pub fn unsettled(cluster: &Cluster) -> Vec<String> {
         }
         if !cluster.serves(index) {
             open.push(format!("node {index} does not serve"));
+        }
+        if let Some(member) = cluster.missed_by(index) {
+            open.push(format!("node {index} takes {member} for down"));
         }
         let hints = node.disk.image().count(Space::Hints);
         if hints > 0 {

@@ -56,9 +56,9 @@ impl Cluster {
         let Some(process) = &self.nodes[node].process else { return };
         let partition = self.partition(&request.key);
         let lane = usize::from(partition.0) % process.lanes.len();
+        let wait = request.time_left * 2;
         let event = Event::Request { client: ClientId(number), request: Box::new(request) };
         self.push(node, lane, event);
-        let wait = self.options.patience * 2;
         self.queue.after(wait, Happening::GiveUp(number));
     }
 

@@ -236,6 +236,16 @@ impl Cluster {
         process.lanes[lane].lane().shared().slices.get(&slice)
     }
 
+    /// A member of the newest layout that serves, and that a node takes for down.
+    #[must_use]
+    pub fn missed_by(&self, node: NodeIndex) -> Option<NodeId> {
+        let lane = self.nodes[node].process.as_ref()?.lanes.first()?;
+        let view = &lane.lane().shared().view;
+        let serves = |id: &NodeId| self.index_of(*id).is_some_and(|index| self.serves(index));
+        let members = self.decision()?.layout().members().iter().map(|member| member.id);
+        members.filter(serves).find(|member| !view.is_live(*member))
+    }
+
     /// The partition of a key.
     #[must_use]
     pub fn partition(&self, key: &Key) -> Partition {

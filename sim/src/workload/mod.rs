@@ -97,6 +97,11 @@ impl Workload {
         workload
     }
 
+    /// Clients wait at least so long from now on.
+    pub fn wait_at_least(&mut self, patience: Duration) {
+        self.patience = self.patience.max(patience);
+    }
+
     /// A client connects to a node: a session begins.
     pub fn connect(&mut self, client: usize, node: NodeIndex) {
         self.sessions += 1;
