@@ -15,7 +15,7 @@
 //! restart, has all members confirm the epoch that there is, and begins anew.
 //!
 //! Between 2 and 3 owners admit state of e, unlike DESIGN §8: hints of e that keep their holder from confirming have to
-//! be delivered somewhere (docs/decisions/0410). `tests/purges` shows what
+//! be delivered somewhere (docs/decisions/0430). `tests/purges` shows what
 //! each step is for. Invariants 1, 19 and 22.
 
 mod candidates;
