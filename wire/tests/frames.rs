@@ -142,14 +142,13 @@ fn syncs() -> impl Iterator<Item = Body> {
     let contents = Contents::Whole(Box::new(partial()));
     let state = KeyState { key: key(), digest: 12, contents };
     let parcel = Parcel::Keys(vec![state]);
-    let chunk = Box::new(partial());
     let syncs = [
         Sync::Roots { lanes: 2, roots: Roots::pack([root]) },
         Sync::Compared { lanes: 2, lane: 1, differing: vec![slice] },
         Sync::Step { number: 1, step: Box::new(Step::Push { parcel: parcel.clone() }) },
         Sync::Step {
             number: 2,
-            step: Box::new(Step::Transfer { context: context(), upto: address(), chunk }),
+            step: Box::new(Step::Open { from: 1, to: u64::MAX, sums: vec![7; 16].into() }),
         },
         Sync::Answer {
             number: 1,

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use coterie_crdt::{Address, Context, Partial};
+use coterie_crdt::{Context, Partial};
 use coterie_ring::Partition;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -106,20 +106,6 @@ pub enum Step {
         /// Rows that were found to differ.
         parcel: Parcel,
     },
-    /// Join the next chunk of all cells of a key, in order of their addresses.
-    Transfer {
-        /// What the sender had seen before it read the first of them.
-        context: Context,
-        /// The last address of the chunk.
-        upto: Address,
-        /// Every cell after the chunk before it.
-        chunk: Box<Partial>,
-    },
-    /// Send the next chunk of all cells of a key.
-    Fetch {
-        /// The last address that the sender has; `None` for the first chunk.
-        after: Option<Address>,
-    },
     /// Everything was joined.
     Close {
         /// The digest of the slice, of a session on a slice.
@@ -150,8 +136,6 @@ pub enum Answer {
         rows: u64,
         /// As in [`Answer::Leaves`].
         differing: Bytes,
-        /// How far an earlier transfer to the receiver has come, where it can go on from the sender.
-        cursor: Option<Address>,
     },
     /// Of each range that was opened: [`Verdict`]s. Of each range that was listed: a bit per row, set where
     /// the row differs.
@@ -171,18 +155,6 @@ pub enum Answer {
         /// Whether something could not be compared or joined so far: a delete of it is being swept, or it is
         /// damaged.
         incomplete: bool,
-    },
-    /// The chunk that was asked for.
-    Chunk {
-        /// The last address of the chunk.
-        upto: Address,
-        /// Every cell after the one that was named.
-        chunk: Box<Partial>,
-    },
-    /// The chunk was joined: the last address that is.
-    Transferred {
-        /// `None` where the transfer could not go on: it begins anew.
-        cursor: Option<Address>,
     },
     /// Everything was joined. Whether the digests of the slice are equal now, of a session on a slice.
     Closed {

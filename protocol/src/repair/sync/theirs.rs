@@ -116,8 +116,6 @@ impl Theirs {
             | Step::Halve { .. }
             | Step::Pull { .. }
             | Step::Push { .. }
-            | Step::Transfer { .. }
-            | Step::Fetch { .. }
             | Step::Close { .. } => return Err(End::Unknown),
         };
         if let Subject::Cells(key) = &subject
@@ -262,12 +260,9 @@ impl Theirs {
                     Next::Answer(answer)
                 })
             }
-            Step::Slice { .. }
-            | Step::Key { .. }
-            | Step::Cells { .. }
-            | Step::Open { .. }
-            | Step::Transfer { .. }
-            | Step::Fetch { .. } => Err(End::Malformed),
+            Step::Slice { .. } | Step::Key { .. } | Step::Cells { .. } | Step::Open { .. } => {
+                Err(End::Malformed)
+            }
         }
     }
 
@@ -416,7 +411,7 @@ impl Theirs {
         // The root of a key, with its register, is compared with nothing: it always goes.
         self.giving.root = true;
         let differing = self.leaves.bytes();
-        Ok(Answer::Cells { context, rows, differing, cursor: None })
+        Ok(Answer::Cells { context, rows, differing })
     }
 
     /// Takes in what the peer had seen of the key, all of which is joined.
@@ -465,14 +460,10 @@ impl Theirs {
         let Some((answer, pause)) = self.answer.clone() else { return };
         let after = match &answer {
             Answer::Closed { .. } => After::Synced,
-            Answer::Rows { .. }
-            | Answer::Same
-            | Answer::Key { .. }
-            | Answer::Transferred { .. } => After::Durable,
+            Answer::Rows { .. } | Answer::Same | Answer::Key { .. } => After::Durable,
             Answer::Leaves { .. }
             | Answer::Cells { .. }
             | Answer::Verdicts { .. }
-            | Answer::Chunk { .. }
             | Answer::Ended(_) => After::Written,
         };
         let (number, answer) = (self.number, Box::new(answer));
