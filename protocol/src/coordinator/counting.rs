@@ -134,8 +134,7 @@ impl Quota {
             have += group.iter().filter(|node| holds(**node)).count().min(needed);
             need += needed;
         }
-        let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
-        QuorumCount { have: small(have), need: small(need) }
+        QuorumCount::of(have, need)
     }
 
     /// Who to ask next in a set, of the nodes in order of preference, so that enough answer: for each group as

@@ -8,6 +8,7 @@ use coterie_ring::{NodeId, Partition};
 use coterie_wire::{Incarnation, Slice};
 
 use super::{OpenError, Shared};
+use crate::mutants::{Mutant, mutant};
 use crate::repair::dirty;
 use crate::rows::address::{self, SliceRow};
 use crate::rows::{Batch, Direction, KeyRange, Rows, Space};
@@ -73,6 +74,9 @@ impl SliceState {
 
 /// Writes the purge epoch of a slice, owned or not, and from which on others are admitted.
 pub(crate) fn store_epoch(slice: Slice, (epoch, epoch_min): (u64, u64), batch: &mut Batch) {
+    if mutant(Mutant::EpochNotDurable) {
+        return;
+    }
     let mut row = vec![VERSION];
     row.put_u64(epoch);
     row.put_u64(epoch_min);
@@ -86,7 +90,7 @@ impl Shared {
         loop {
             let page = rows.scan(Space::Control, &range, Direction::Forward, 256)?;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            range = KeyRange { from: successor(last), to: range.to };
+            range = KeyRange { from: address::after(last), to: range.to };
             for (row, value) in page {
                 let (slice, what) =
                     parse(&row).ok_or_else(|| OpenError::Damaged { row: row.clone() })?;
@@ -172,13 +176,6 @@ fn parse(row: &Bytes) -> Option<(Slice, u8)> {
     let [b's', high, low, replicas, what, ..] = **row else { return None };
     let partition = Partition(u16::from_be_bytes([high, low]));
     Some((Slice { partition, replicas }, what))
-}
-
-/// The least address after `address`.
-pub(crate) fn successor(address: &Bytes) -> Bytes {
-    let mut next = address.to_vec();
-    next.push(0);
-    next.into()
 }
 
 #[cfg(test)]

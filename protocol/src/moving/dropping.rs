@@ -10,7 +10,7 @@ use super::{Event, Moving};
 use crate::digests::Tree;
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
-use crate::lane::slices::{store_epoch, successor};
+use crate::lane::slices::store_epoch;
 use crate::rows::address::{self, Derived};
 use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space};
 use crate::slice::{Reception, SliceState};
@@ -21,10 +21,6 @@ const BUCKETS_PER_EVENT: usize = 64;
 
 /// The marks of deadlines that one event looks at.
 const DEADLINES_PER_EVENT: usize = 512;
-
-/// What is derived from keys and lies by bucket.
-const BY_BUCKET: [Derived; 5] =
-    [Derived::CellOrder, Derived::CellSums, Derived::Score, Derived::Tallied, Derived::Unfinished];
 
 /// How far the deletion of a copy is. Volatile: after a restart it begins again, and finds less.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +99,7 @@ impl Moving {
                 }
                 match deadlines.last() {
                     Some((last, _)) if deadlines.len() == DEADLINES_PER_EVENT => {
-                        range.from = successor(last);
+                        range.from = address::after(last);
                     }
                     Some(_) | None => {
                         self.end_dropping(shared, slice, effects);
@@ -181,7 +177,7 @@ fn delete_bucket(partition: Partition, bucket: &BucketName, effects: &mut Effect
     let bucket = bucket.as_str().as_bytes();
     let batch = &mut effects.batch;
     batch.delete_range(Space::Rows, address::bucket_range(partition, bucket));
-    for what in BY_BUCKET {
+    for what in Derived::BY_KEY {
         let range = address::derived_bucket_range(partition, what, bucket);
         batch.delete_range(Space::Derived, range);
     }

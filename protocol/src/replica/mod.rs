@@ -2,6 +2,7 @@
 
 pub mod admit;
 mod apply;
+mod erase;
 mod joins;
 pub mod large;
 pub mod show;
@@ -23,6 +24,7 @@ use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, ReadError, Rows, fetch};
 
 pub use apply::{Applied, apply, needs, write};
+pub(crate) use erase::erase;
 pub use split::split;
 pub use stored::Stored;
 pub(crate) use stored::decode as decode_cell_row;

@@ -32,6 +32,18 @@ pub enum Derived {
     Unfinished = b'j',
 }
 
+impl Derived {
+    /// Those that lie by bucket and key: all of a key are one range. Leaves are not of one key, and in the
+    /// order of deadlines time comes first.
+    pub const BY_KEY: [Derived; 5] = [
+        Derived::CellOrder,
+        Derived::CellSums,
+        Derived::Score,
+        Derived::Tallied,
+        Derived::Unfinished,
+    ];
+}
+
 /// What a control row of a slice holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

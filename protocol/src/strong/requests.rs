@@ -291,7 +291,7 @@ impl Register {
         }
         let members = self.electorate.members();
         let live = members.iter().filter(|node| shared.view.is_live(**node)).count();
-        Err(QuorumCount { have: small(live), need: small(members.len() / 2 + 1) })
+        Err(QuorumCount::of(live, members.len() / 2 + 1))
     }
 
     fn ask(
@@ -353,9 +353,8 @@ impl Register {
                 // The accept may be under way even where no round was lost yet.
                 unknown(self.voted.len(), &self.electorate)
             } else {
-                let need = small(self.electorate.members().len() / 2 + 1);
-                let count = QuorumCount { have: small(self.voted.len()), need };
-                Outcome::Unavailable(Unavailable::Answers(count))
+                let need = self.electorate.members().len() / 2 + 1;
+                Outcome::Unavailable(Unavailable::Answers(QuorumCount::of(self.voted.len(), need)))
             };
             waiting.origin.answer(shared, waiting.change.request, outcome, After::Written, effects);
         }
@@ -375,16 +374,11 @@ fn electorate(shared: &Shared, slice: Slice) -> Electorate<NodeId> {
 }
 
 fn unknown(voted: usize, electorate: &Electorate<NodeId>) -> Outcome {
-    let need = small(electorate.members().len() / 2 + 1);
-    let count = QuorumCount { have: small(voted), need };
+    let count = QuorumCount::of(voted, electorate.members().len() / 2 + 1);
     Outcome::Unknown { count, changed: ChangedDots::default() }
 }
 
 fn refuse(shared: &Shared, waiting: &Waiting, refused: Refused, effects: &mut Effects) {
     let outcome = Outcome::Refused(refused);
     waiting.origin.answer(shared, waiting.change.request, outcome, After::Written, effects);
-}
-
-fn small(count: usize) -> u8 {
-    u8::try_from(count).unwrap_or(u8::MAX)
 }

@@ -18,6 +18,15 @@ pub struct QuorumCount {
     pub need: u8,
 }
 
+impl QuorumCount {
+    /// So many of so many; counts past 255 are shown as 255.
+    #[must_use]
+    pub fn of(have: usize, need: usize) -> Self {
+        let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+        QuorumCount { have: small(have), need: small(need) }
+    }
+}
+
 /// The dots that a request minted and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDots {

@@ -110,7 +110,7 @@ impl Candidates {
         let last = page.last().filter(|_| page.len() == ROWS_PER_EVENT);
         let after = last.and_then(|(row, _)| match address::parse(row) {
             Some((_, key, _)) => KeyPrefix::new(partition, &key).rows().to,
-            None => Some(crate::lane::slices::successor(row)),
+            None => Some(address::after(row)),
         });
         self.from = after;
         if self.from.is_none() {

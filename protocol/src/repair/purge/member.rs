@@ -4,7 +4,7 @@
 use coterie_crdt::{Actors, Root};
 use coterie_ring::NodeId;
 use coterie_wire::peer::purge::{Purge as Said, Remains};
-use coterie_wire::{Key, Message, RequestId, Slice};
+use coterie_wire::{Message, RequestId, Slice};
 
 use super::{remains_of, said};
 use crate::digests::Tree;
@@ -12,8 +12,8 @@ use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::lane::slices::store_epoch;
 use crate::mutants::{Mutant, mutant};
-use crate::rows::address::{Derived, KeyPrefix};
-use crate::rows::{Batch, KeyRange, Space};
+use crate::replica;
+use crate::rows::Batch;
 use crate::slice::{Reception, SliceState};
 
 /// How many actors of a slice stay unspent: keys known under older ones go on under the current one.
@@ -107,29 +107,9 @@ pub(super) fn drop_same(
         let Some(root) = root else { continue };
         let same = remains_of(&remains.key, Some(root)).as_ref() == Some(remains);
         if same || mutant(Mutant::DropWithoutCompare) {
-            delete_rows(slice, &remains.key, root, batch);
-            let digest = coterie_crdt::digest::key_digest(root);
-            state.tree.replace(partitioner, slice, &remains.key, (digest, 0), batch);
+            let place = (partitioner, slice, &mut state.tree);
+            replica::erase(&remains.key, place, Some(root), batch);
         }
-    }
-}
-
-/// Deletes all rows of a key, those that are derived too.
-fn delete_rows(slice: Slice, key: &Key, root: &Root, batch: &mut Batch) {
-    let prefix = KeyPrefix::new(slice.partition, key);
-    batch.delete_range(Space::Rows, prefix.rows());
-    let derived = [
-        Derived::CellOrder,
-        Derived::CellSums,
-        Derived::Score,
-        Derived::Tallied,
-        Derived::Unfinished,
-    ];
-    for what in derived {
-        batch.delete_range(Space::Derived, KeyRange::prefix(prefix.derived(what, &[])));
-    }
-    if let Some(deadline) = root.expiry.deadline() {
-        batch.delete(Space::Derived, prefix.deadline(deadline));
     }
 }
 
@@ -174,18 +154,14 @@ pub(super) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut
         let kept = unspent.split_off(unspent.len().saturating_sub(ACTORS_MAX));
         state.actors = Actors::stored(kept).expect("at least the new one is kept");
     }
-    if !mutant(Mutant::EpochNotDurable) {
-        state.store_epoch(&mut effects.batch);
-    }
+    state.store_epoch(&mut effects.batch);
     state.store_actors(&mut effects.batch);
 }
 
 /// A member that does not own the slice remembers its epoch, for the hints that it may come to keep.
 fn remember(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
     shared.epochs.insert(slice, epoch);
-    if !mutant(Mutant::EpochNotDurable) {
-        store_epoch(slice, (epoch, epoch), &mut effects.batch);
-    }
+    store_epoch(slice, (epoch, epoch), &mut effects.batch);
 }
 
 /// A message bears a later epoch than this node is at.

@@ -6,15 +6,15 @@
 //! now lacks writes that it has acknowledged, so it counts nowhere until it has been synchronised with every other
 //! owner (invariant 2). Where there is no other owner nothing is dropped, and the key stays damaged.
 
-use coterie_crdt::digest::key_digest;
 use coterie_crdt::{Actors, Root};
 use coterie_wire::{Key, Slice};
 
 use super::readable;
 use crate::effects::Effects;
 use crate::lane::Shared;
-use crate::rows::address::{Derived, KeyPrefix};
-use crate::rows::{KeyRange, NotResident, Rows, Space, fetch};
+use crate::replica;
+use crate::rows::address::KeyPrefix;
+use crate::rows::{NotResident, Rows, fetch};
 use crate::slice::Reception;
 
 /// What is known of a key with a damaged row.
@@ -48,24 +48,9 @@ pub(super) fn quarantine(
     if state.replica.sets().owners().iter().all(|owner| *owner == me) {
         return false;
     }
-    let (prefix, batch) = (KeyPrefix::new(slice.partition, key), &mut effects.batch);
-    batch.delete_range(Space::Rows, prefix.rows());
-    let derived = [
-        Derived::Score,
-        Derived::Tallied,
-        Derived::CellOrder,
-        Derived::CellSums,
-        Derived::Unfinished,
-    ];
-    for what in derived {
-        batch.delete_range(Space::Derived, KeyRange::prefix(prefix.derived(what, &[])));
-    }
-    if let Some(root) = &damage.root {
-        if let Some(deadline) = root.expiry.deadline() {
-            batch.delete(Space::Derived, prefix.deadline(deadline));
-        }
-        state.tree.replace(partitioner, slice, key, (key_digest(root), 0), batch);
-    }
+    let batch = &mut effects.batch;
+    let place = (partitioner, slice, &mut state.tree);
+    replica::erase(key, place, damage.root.as_deref(), batch);
     state.actors = Actors::new(drawn);
     state.store(batch);
     shared.receive(slice, Reception::Amnesiac { synchronised: Vec::new() }, batch);
