@@ -62,40 +62,49 @@ impl Mutant {
     ];
 }
 
-#[cfg(feature = "mutants")]
-mod switch {
-    use std::cell::Cell;
+/// Makes the switch of a crate's `Mutant`, which has to be in scope: `with_mutant` for tests, and `mutant`
+/// for the places that a bug is put into. Without the caller's feature `mutants` every switch is off.
+#[macro_export]
+macro_rules! mutant_switch {
+    () => {
+        #[cfg(feature = "mutants")]
+        mod switch {
+            use std::cell::Cell;
 
-    use super::Mutant;
+            use super::Mutant;
 
-    thread_local! {
-        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
-    }
+            thread_local! {
+                static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+            }
 
-    /// Runs `body` with `mutant` switched on in this thread.
-    pub fn with_mutant<T>(mutant: Mutant, body: impl FnOnce() -> T) -> T {
-        struct Off;
-        impl Drop for Off {
-            fn drop(&mut self) {
-                ACTIVE.set(None);
+            /// Runs `body` with `mutant` switched on in this thread.
+            pub fn with_mutant<T>(mutant: Mutant, body: impl FnOnce() -> T) -> T {
+                struct Off;
+                impl Drop for Off {
+                    fn drop(&mut self) {
+                        ACTIVE.set(None);
+                    }
+                }
+                let _off = Off;
+                ACTIVE.set(Some(mutant));
+                body()
+            }
+
+            pub(crate) fn mutant(mutant: Mutant) -> bool {
+                ACTIVE.get() == Some(mutant)
             }
         }
-        let _off = Off;
-        ACTIVE.set(Some(mutant));
-        body()
-    }
 
-    pub(crate) fn mutant(mutant: Mutant) -> bool {
-        ACTIVE.get() == Some(mutant)
-    }
+        #[cfg(feature = "mutants")]
+        pub(crate) use switch::mutant;
+        #[cfg(feature = "mutants")]
+        pub use switch::with_mutant;
+
+        #[cfg(not(feature = "mutants"))]
+        pub(crate) const fn mutant(_: Mutant) -> bool {
+            false
+        }
+    };
 }
 
-#[cfg(feature = "mutants")]
-pub(crate) use switch::mutant;
-#[cfg(feature = "mutants")]
-pub use switch::with_mutant;
-
-#[cfg(not(feature = "mutants"))]
-pub(crate) const fn mutant(_: Mutant) -> bool {
-    false
-}
+mutant_switch!();

@@ -43,11 +43,14 @@ pub enum Mutant {
     EpochNotDurable,
     /// Invariant 1: a purge epoch begins under the former actor.
     DotReuseAfterPurge,
+    /// Finding 1: a linearizable read writes back what it joined and answers, whatever owners have by then: an ABD
+    /// read, which is not enough for values that merge.
+    ReadWithWriteBack,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 19] = [
+    pub const ALL: [Mutant; 20] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
         Mutant::ExpiredExecuted,
@@ -67,43 +70,8 @@ impl Mutant {
         Mutant::DropWithoutCompare,
         Mutant::EpochNotDurable,
         Mutant::DotReuseAfterPurge,
+        Mutant::ReadWithWriteBack,
     ];
 }
 
-#[cfg(feature = "mutants")]
-mod switch {
-    use std::cell::Cell;
-
-    use super::Mutant;
-
-    thread_local! {
-        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
-    }
-
-    /// Runs `body` with `mutant` switched on in this thread.
-    pub fn with_mutant<T>(mutant: Mutant, body: impl FnOnce() -> T) -> T {
-        struct Off;
-        impl Drop for Off {
-            fn drop(&mut self) {
-                ACTIVE.set(None);
-            }
-        }
-        let _off = Off;
-        ACTIVE.set(Some(mutant));
-        body()
-    }
-
-    pub(crate) fn mutant(mutant: Mutant) -> bool {
-        ACTIVE.get() == Some(mutant)
-    }
-}
-
-#[cfg(feature = "mutants")]
-pub(crate) use switch::mutant;
-#[cfg(feature = "mutants")]
-pub use switch::with_mutant;
-
-#[cfg(not(feature = "mutants"))]
-pub(crate) const fn mutant(_: Mutant) -> bool {
-    false
-}
+coterie_crdt::mutant_switch!();

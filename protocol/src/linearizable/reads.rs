@@ -18,6 +18,7 @@ use coterie_wire::{
 use super::{Event, Found};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
+use crate::mutants::{Mutant, mutant};
 use crate::origin::Origin;
 use crate::repair::scrub;
 use crate::repair::sync::{self, Asker};
@@ -231,6 +232,10 @@ impl Reads {
             Compared::Equal { ready: true } => DigestAnswer::EqualAndReady,
             Compared::Equal { ready: false } => DigestAnswer::Equal,
             Compared::Retired => DigestAnswer::Retired,
+            // The owner has joined what the lap brought along before it compared.
+            Compared::Different(_) if read.lap > 1 && mutant(Mutant::ReadWithWriteBack) => {
+                DigestAnswer::EqualAndReady
+            }
             Compared::Different(partial) => {
                 read.states.push(*partial);
                 DigestAnswer::Different
@@ -318,7 +323,7 @@ impl Reads {
         };
         let have = read.answers.iter().filter(equal).count();
         let owners = shared.view.live_sets(read.slice).newest().members.len();
-        let count = QuorumCount { have: small(have), need: small(owners / 2 + 1) };
+        let count = QuorumCount::of(have, owners / 2 + 1);
         self.end(shared, id, Outcome::Unavailable(Unavailable::Answers(count)), effects);
     }
 
@@ -353,7 +358,7 @@ fn is_available(shared: &Shared, slice: Slice) -> Result<(), QuorumCount> {
         let live = set.members.iter().filter(|node| shared.view.is_live(**node)).count();
         let need = set.members.len() / 2 + 1;
         if live < need {
-            return Err(QuorumCount { have: small(live), need: small(need) });
+            return Err(QuorumCount::of(live, need));
         }
     }
     Ok(())
@@ -394,8 +399,4 @@ fn evaluate(
         evaluate_all(operations, rows, &mut mint.with_limits(shared.settings.limits));
     assert!(delta.is_empty(), "a linearizable read changes nothing");
     replies
-}
-
-fn small(count: usize) -> u8 {
-    u8::try_from(count).unwrap_or(u8::MAX)
 }
