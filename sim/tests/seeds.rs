@@ -9,35 +9,17 @@ use coterie_sim::fault::Fault;
 use coterie_sim::fleet::{Fleet, Summary};
 use coterie_sim::{Options, run};
 
-/// Faults of which any number at any time is survived. Of the others (crash and power loss of a node)
-/// some seeds are violated.
-const SURVIVED: [Fault; 19] = [
-    Fault::PowerLossOfAll,
-    Fault::Pause,
-    Fault::Partition,
-    Fault::OneWayPartition,
-    Fault::SlowLink,
-    Fault::LostConnection,
-    Fault::ClockJump,
-    Fault::FullDisk,
-    Fault::DiskError,
-    Fault::LyingSync,
-    Fault::BitRot,
-    Fault::Rollback,
-    Fault::Wipe,
-    Fault::Replace,
-    Fault::Join,
-    Fault::Leave,
-    Fault::Weight,
-    Fault::Policy,
-    Fault::NotResident,
-];
+/// Kinds of faults of which some seeds are violated: all others are survived by every seed below.
+const OPEN: [Fault; 2] = [Fault::Crash, Fault::PowerLoss];
 
 /// Seeds of each kind of fault, and of none.
 const SEEDS: Range<u64> = 1..126;
 
-/// Seeds with all kinds of faults mixed that hold.
+/// Seeds with all kinds of faults mixed that hold, chosen because they do.
 const MIXED: Range<u64> = 57..250;
+
+/// Seeds with all kinds mixed at full size, as they come: not one may be violated, and some are yet.
+const MIXED_FULL: Range<u64> = 1..50_001;
 
 fn assert_kept(seeds: Range<u64>, options: impl Fn(u64) -> Options + Sync, what: &str) -> Summary {
     let summary = Fleet { seeds, threads: 2 }.run(options, |_, report| {
@@ -60,7 +42,7 @@ fn only(seed: u64, fault: Option<Fault>) -> Options {
 #[test]
 fn clusters_keep_their_promises_under_each_kind_of_fault() {
     let mut seeds = assert_kept(SEEDS, |seed| only(seed, None), "no fault").seeds;
-    for fault in SURVIVED {
+    for fault in Fault::ALL.into_iter().filter(|fault| !OPEN.contains(fault)) {
         seeds += assert_kept(SEEDS, |seed| only(seed, Some(fault)), fault.name()).seeds;
     }
     assert!(seeds >= 2_000);
@@ -68,7 +50,8 @@ fn clusters_keep_their_promises_under_each_kind_of_fault() {
 
 #[test]
 fn clusters_keep_their_promises_with_all_kinds_of_faults_mixed() {
-    assert_kept(MIXED, Options::of, "all faults");
+    let full = std::env::var_os("COTERIE_PROOF").is_some();
+    assert_kept(if full { MIXED_FULL } else { MIXED }, Options::of, "all faults");
 }
 
 #[test]
