@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Ends all faults and waits until the cluster is in order; that it is not in time is a violation.
 pub fn settle(cluster: &mut Cluster) {
     cluster.heal();
+    // Who stands still goes on by itself; only then have all faults ended.
+    let stand_still = cluster.nodes.iter().map(|node| node.paused_until).max();
+    cluster.run_until(stand_still.unwrap_or_default());
     let end = cluster.now() + SETTLE_MAX;
     let mut open = vec![String::new()];
     while !open.is_empty() && cluster.now() < end {
