@@ -27,8 +27,18 @@ pub fn settle(cluster: &mut Cluster) {
     // Who stands still goes on by itself; only then have all faults ended.
     let stand_still = cluster.nodes.iter().map(|node| node.paused_until).max();
     cluster.run_until(stand_still.unwrap_or_default());
+    let in_order = wait(cluster);
+    serve(cluster);
+    if in_order {
+        // Meanwhile a node that joins may have been given slices, or a key may have expired.
+        wait(cluster);
+    }
+}
+
+/// Waits until the cluster is in order at that very moment; whether that was in time.
+fn wait(cluster: &mut Cluster) -> bool {
     let end = cluster.now() + SETTLE_MAX;
-    let mut open = vec![String::new()];
+    let mut open = unsettled(cluster);
     while !open.is_empty() && cluster.now() < end {
         let next = cluster.now() + LOOK;
         cluster.run_until(next.max(cluster.now()));
@@ -40,7 +50,7 @@ pub fn settle(cluster: &mut Cluster) {
         let what = format!("{after} s after the last fault {first}, and {more} more");
         cluster.watch.violated(what);
     }
-    serve(cluster);
+    open.is_empty()
 }
 
 /// Every key is read at some node, one after the other, and has to be shown.

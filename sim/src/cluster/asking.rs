@@ -106,8 +106,9 @@ impl Cluster {
             }
             _ => 0,
         };
-        let lied = self.nodes.iter().any(|node| node.disk.has_lied());
-        let promised = if lied { 0 } else { promised };
+        // What a disk said it had synced it may have lost by now.
+        let lied = self.nodes.iter().filter(|node| node.disk.has_lied()).count();
+        let promised = promised.saturating_sub(lied);
         if let Outcome::Done(answered) = &response.outcome
             && answered.replies.iter().any(Result::is_err)
             && pending.asked.action.is_some()

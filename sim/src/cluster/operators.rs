@@ -9,7 +9,6 @@ use coterie_ring::{BucketKind, BucketPolicy, Level, NodeState};
 use super::Cluster;
 use super::trouble::Relief;
 use crate::cluster::Happening;
-use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::network::NodeIndex;
 use crate::workload::Bucket;
@@ -84,7 +83,7 @@ impl Cluster {
         let Some(new) = self.join() else { return false };
         self.kill(old);
         self.nodes[old].gone = true;
-        self.nodes[old].disk = Disk::default();
+        self.nodes[old].disk.empty();
         // The new one has to be known before it can be named.
         let wait = Duration::from_millis(300);
         self.queue.after(wait, Happening::Relief(Relief::Replace { old, new, tries: 0 }));

@@ -6,7 +6,6 @@ use coterie_protocol::control::Past;
 use coterie_protocol::rows::StoreError;
 
 use super::{Cluster, Happening};
-use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::network::NodeIndex;
 
@@ -191,7 +190,7 @@ impl Cluster {
             return false;
         }
         self.kill(node);
-        self.nodes[node].disk = Disk::default();
+        self.nodes[node].disk.empty();
         self.nodes[node].backup = None;
         self.queue.after(wait, Happening::Relief(Relief::Start(node)));
         true

@@ -166,6 +166,11 @@ impl Disk {
         self.gathered = Undo::default();
     }
 
+    /// Another disk takes its place, with nothing on it.
+    pub fn empty(&mut self) {
+        *self = Disk { has_lied: true, ..Disk::default() };
+    }
+
     /// From now on it says that it has synced and does not, or does again.
     pub fn lie(&mut self, lying: bool) {
         self.lying = lying;
