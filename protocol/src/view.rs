@@ -8,7 +8,7 @@ use coterie_ring::moves::{LiveSets, SetVersion};
 use coterie_ring::{BucketPolicy, NodeId, Partition, Place};
 use coterie_swim::Attributes;
 use coterie_wire::peer::control::GivenUp;
-use coterie_wire::{Incarnation, Key, Slice};
+use coterie_wire::{Incarnation, Key, Run, Slice};
 
 /// Whether a node can be expected to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,8 @@ pub struct View {
     pub me: NodeId,
     /// Its storage's life. Where it differs from that of the view before, all earlier actors are spent.
     pub incarnation: Incarnation,
+    /// This process: what it acknowledges names it (invariant 2).
+    pub run: Run,
     /// The layout in force, with what moves.
     pub decision: Arc<Decision>,
     /// Others that are known, with how they are.
@@ -60,6 +62,7 @@ impl View {
             version: 1,
             me,
             incarnation,
+            run: Run::default(),
             decision,
             members: BTreeMap::new(),
             attributes: Arc::default(),

@@ -17,4 +17,4 @@ pub use api::{
     Request, RequestId, Response, SessionDots, Unavailable,
 };
 pub use key::{BUCKET_BYTES_MAX, KEY_BYTES_MAX, Key, Slice};
-pub use peer::{Body, Committed, Incarnation, Message};
+pub use peer::{Body, Committed, Incarnation, Message, Run};

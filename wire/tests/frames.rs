@@ -13,7 +13,7 @@ use coterie_ring::{Intent, LayoutHash, Level, NodeId, Partition};
 use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, Frame, FrameError, HEADER_BYTES};
 use coterie_wire::frame::{decode, encode, take};
 use coterie_wire::peer::amnesia::Reception;
-use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Remember};
+use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Heard, Remember};
 use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
 use coterie_wire::peer::moving::Move;
@@ -22,7 +22,7 @@ use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
 use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Root, Roots, Step, Sync};
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
-use coterie_wire::peer::{Committed, Incarnation, PeerRefusal};
+use coterie_wire::peer::{Committed, PeerRefusal, Run};
 use coterie_wire::{
     Answered, Body, ChangedDots, Key, Levels, Message, Outcome, QuorumCount, Refused, Request,
     RequestId, Response, SessionDots, Slice, Unavailable,
@@ -101,9 +101,9 @@ fn bodies() -> Vec<Body> {
     let tip = Tip { version: known, hash: LayoutHash(1 << 90) };
     let given_up = Some(GivenUp { version: known, owners: 2 });
     let compare = Compare { intent: 1 << 77, tip, given_up };
-    let incarnation = Incarnation(u64::MAX);
-    let commits = vec![(0, 5), (9, 1 << 40)];
-    let remember = Remember { incarnation, commits, superseded: true, tip: Some(tip) };
+    let run = Run(u64::MAX);
+    let heard = vec![Heard { run: Run(3), commits: vec![(0, 5), (9, 1 << 40)] }];
+    let remember = Remember { run, heard, tip: Some(tip) };
     let slice = Slice { partition: Partition(1_023), replicas: 3 };
     let mut bodies = vec![
         Body::Forward(Box::new(request)),
@@ -186,7 +186,7 @@ fn message(body: Body) -> Message {
         epoch: 6,
         time_left: Some(Duration::from_micros(1_250)),
         trace: 99,
-        committed: Some(Committed { incarnation: Incarnation(4), lane: 1, number: 1 << 40 }),
+        committed: Some(Committed { run: Run(4), lane: 1, number: 1 << 40 }),
         body,
     }
 }

@@ -19,6 +19,7 @@ use super::Control;
 use super::effects::ControlEffects;
 use super::membership::swim_id;
 use super::report::{AmnesiaCause, Report};
+use super::runs::Runs;
 use crate::effects::After;
 use crate::view::Liveness;
 
@@ -28,8 +29,10 @@ const ASK_INTERVAL: Duration = Duration::from_millis(500);
 /// Who has been asked, and what was recovered.
 #[derive(Debug)]
 pub(super) struct Asking {
-    /// The life that is asked about: that which the storage knew of.
+    /// The life that the storage knew of.
     pub(super) life: Incarnation,
+    /// Which process asks, and those before it.
+    pub(super) runs: Runs,
     /// The last commit of each lane, as the storage has it.
     pub(super) recovered: BTreeMap<u16, u64>,
     /// Members that have not answered.
@@ -74,7 +77,7 @@ impl Control {
         self.asking.next = now.monotonic + ASK_INTERVAL;
         for peer in &self.asking.unanswered {
             if self.liveness.get(peer).is_some_and(|liveness| *liveness != Liveness::Down) {
-                let message = ControlMessage::Remembered { incarnation: self.asking.life };
+                let message = ControlMessage::Remembered { run: self.asking.runs.present() };
                 self.say(After::Written, *peer, message, effects);
             }
         }
@@ -103,20 +106,18 @@ impl Control {
         now: Now,
         effects: &mut ControlEffects,
     ) {
-        if remember.incarnation != self.asking.life || !self.asking.unanswered.remove(&from) {
+        let asking = &mut self.asking;
+        if remember.run != asking.runs.present() || !asking.unanswered.remove(&from) {
             return;
         }
-        self.asking.tips.insert(from, remember.tip);
-        let recovered = |lane: &u16| self.asking.recovered.get(lane).copied().unwrap_or(0);
-        let lost = remember.commits.iter().find(|(lane, number)| *number > recovered(lane));
-        if self.identity.together {
-            // It may have gone back less far than this node. Nothing that counts is lost by that.
-        } else if let Some((lane, remembered)) = lost {
-            let recovered = recovered(lane);
-            let (lane, remembered) = (*lane, *remembered);
-            self.lose(AmnesiaCause::Told { by: from, lane, remembered, recovered }, effects);
-        } else if remember.superseded {
-            self.lose(AmnesiaCause::Superseded { by: from }, effects);
+        asking.tips.insert(from, remember.tip);
+        if let Some(cause) = asking.runs.lost(from, &remember.heard, &asking.recovered) {
+            asking.runs.give_up(&remember.heard);
+            asking.runs.store(&mut effects.batch);
+            // All went back together: others less far, perhaps. Nothing that counts is lost by that.
+            if !self.identity.together {
+                self.lose(cause, effects);
+            }
         }
         if let Some(tip) = remember.tip {
             self.agree(coterie_ring::decision::Event::Heard { from, tip }, now, effects);

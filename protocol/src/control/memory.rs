@@ -10,29 +10,29 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use coterie_ring::NodeId;
-use coterie_wire::peer::control::Remember;
-use coterie_wire::{Committed, Incarnation};
+use coterie_wire::peer::control::Heard;
+use coterie_wire::{Committed, Run};
 
 use super::rows::{self, OpenError};
 use crate::rows::{Batch, Rows, Space};
 
-/// Lives remembered of each peer: those before the last only to tell that they are over.
-const LIVES_MAX: usize = 4;
+/// Runs remembered of each peer.
+const RUNS_MAX: usize = 8;
 /// Lanes that a peer can have: more are not believed.
 const LANES_MAX: usize = 1_024;
 
-/// The highest commit that each lane acknowledged, in one life.
+/// The highest commit that each lane acknowledged, in one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Life {
-    incarnation: Incarnation,
+struct Acknowledged {
+    run: Run,
     commits: BTreeMap<u16, u64>,
 }
 
 /// What is remembered of all peers.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Lives in the order they were heard of, the last one last.
-    peers: BTreeMap<NodeId, Vec<Life>>,
+    /// Runs in the order they were heard of, the last one last.
+    peers: BTreeMap<NodeId, Vec<Acknowledged>>,
     unsaved: BTreeSet<NodeId>,
     save_at: Option<Duration>,
 }
@@ -43,10 +43,10 @@ impl Memory {
         let mut memory = Memory::default();
         let mut damaged = Vec::new();
         for (address, value) in rows::scan(rows, &rows::all_remembered())? {
-            let lives = rows::body(&address, &value).ok().and_then(decode);
-            match (rows::peer_of(&address), lives) {
-                (Some(peer), Some(lives)) => {
-                    memory.peers.insert(peer, lives);
+            let runs = rows::body(&address, &value).ok().and_then(decode);
+            match (rows::peer_of(&address), runs) {
+                (Some(peer), Some(runs)) => {
+                    memory.peers.insert(peer, runs);
                 }
                 (None, _) | (_, None) => damaged.push(address),
             }
@@ -56,16 +56,16 @@ impl Memory {
 
     /// A peer acknowledged a commit.
     pub(super) fn note(&mut self, peer: NodeId, committed: Committed, save_at: Duration) {
-        let lives = self.peers.entry(peer).or_default();
-        let at = lives.iter().position(|life| life.incarnation == committed.incarnation);
+        let runs = self.peers.entry(peer).or_default();
+        let at = runs.iter().position(|known| known.run == committed.run);
         let at = at.unwrap_or_else(|| {
-            if lives.len() == LIVES_MAX {
-                lives.remove(0);
+            if runs.len() == RUNS_MAX {
+                runs.remove(0);
             }
-            lives.push(Life { incarnation: committed.incarnation, commits: BTreeMap::new() });
-            lives.len() - 1
+            runs.push(Acknowledged { run: committed.run, commits: BTreeMap::new() });
+            runs.len() - 1
         });
-        let commits = &mut lives[at].commits;
+        let commits = &mut runs[at].commits;
         if commits.len() >= LANES_MAX && !commits.contains_key(&committed.lane) {
             return;
         }
@@ -77,17 +77,14 @@ impl Memory {
         }
     }
 
-    /// What a peer is told that asks about one of its lives.
-    pub(super) fn of(&self, peer: NodeId, incarnation: Incarnation) -> Remember {
-        let lives = self.peers.get(&peer).map_or(&[][..], Vec::as_slice);
-        let at = lives.iter().position(|life| life.incarnation == incarnation);
-        let commits = at.map(|at| lives[at].commits.iter().map(|(lane, it)| (*lane, *it)));
-        Remember {
-            incarnation,
-            commits: commits.into_iter().flatten().collect(),
-            superseded: at.is_some_and(|at| at + 1 < lives.len()),
-            tip: None,
-        }
+    /// What a peer is told that asks.
+    pub(super) fn of(&self, peer: NodeId) -> Vec<Heard> {
+        let runs = self.peers.get(&peer).map_or(&[][..], Vec::as_slice);
+        let heard = |known: &Acknowledged| Heard {
+            run: known.run,
+            commits: known.commits.iter().map(|(lane, number)| (*lane, *number)).collect(),
+        };
+        runs.iter().map(heard).collect()
     }
 
     /// Forgets a peer that is no part of the cluster any more.
@@ -111,12 +108,12 @@ impl Memory {
     }
 }
 
-fn encode(lives: &[Life]) -> Vec<u8> {
+fn encode(runs: &[Acknowledged]) -> Vec<u8> {
     let mut body = Vec::new();
-    for life in lives {
-        body.put_u64(life.incarnation.0);
-        body.put_u16(u16::try_from(life.commits.len()).expect("at most LANES_MAX"));
-        for (lane, number) in &life.commits {
+    for known in runs {
+        body.put_u64(known.run.0);
+        body.put_u16(u16::try_from(known.commits.len()).expect("at most LANES_MAX"));
+        for (lane, number) in &known.commits {
             body.put_u16(*lane);
             body.put_u64(*number);
         }
@@ -124,19 +121,19 @@ fn encode(lives: &[Life]) -> Vec<u8> {
     body
 }
 
-fn decode(mut body: Bytes) -> Option<Vec<Life>> {
-    let mut lives = Vec::new();
+fn decode(mut body: Bytes) -> Option<Vec<Acknowledged>> {
+    let mut runs = Vec::new();
     while !body.is_empty() {
-        let incarnation = Incarnation(body.try_get_u64().ok()?);
+        let run = Run(body.try_get_u64().ok()?);
         let lanes = body.try_get_u16().ok()?;
         let mut commits = BTreeMap::new();
         for _ in 0..lanes {
             let lane = body.try_get_u16().ok()?;
             commits.insert(lane, body.try_get_u64().ok()?);
         }
-        lives.push(Life { incarnation, commits });
+        runs.push(Acknowledged { run, commits });
     }
-    (lives.len() <= LIVES_MAX).then_some(lives)
+    (runs.len() <= RUNS_MAX).then_some(runs)
 }
 
 #[cfg(test)]
@@ -145,31 +142,32 @@ mod tests {
 
     const PEER: NodeId = NodeId(7);
 
-    fn committed(incarnation: u64, lane: u16, number: u64) -> Committed {
-        Committed { incarnation: Incarnation(incarnation), lane, number }
+    fn noted(commits: &[(u64, u16, u64)]) -> Memory {
+        let mut memory = Memory::default();
+        for (run, lane, number) in commits {
+            let committed = Committed { run: Run(*run), lane: *lane, number: *number };
+            memory.note(PEER, committed, Duration::from_secs(1));
+        }
+        memory
     }
 
     #[test]
     fn the_highest_commit_of_each_lane_is_remembered_and_saved() {
-        let mut memory = Memory::default();
-        for (lane, number) in [(0, 5), (1, 9), (0, 3)] {
-            memory.note(PEER, committed(1, lane, number), Duration::from_secs(1));
-        }
-        assert_eq!(memory.of(PEER, Incarnation(1)).commits, [(0, 5), (1, 9)]);
-        assert_eq!(memory.of(PEER, Incarnation(2)).commits, []);
+        let memory = noted(&[(1, 0, 5), (1, 1, 9), (1, 0, 3)]);
+        assert_eq!(memory.of(PEER), [Heard { run: Run(1), commits: vec![(0, 5), (1, 9)] }]);
+        assert_eq!(memory.of(NodeId(8)), []);
         assert_eq!(memory.next_deadline(), Some(Duration::from_secs(1)));
-        let lives = decode(encode(&memory.peers[&PEER]).into()).unwrap();
-        assert_eq!(lives, memory.peers[&PEER]);
+        let runs = decode(encode(&memory.peers[&PEER]).into()).unwrap();
+        assert_eq!(runs, memory.peers[&PEER]);
     }
 
     #[test]
-    fn a_late_acknowledgement_of_an_earlier_life_does_not_end_a_later_one() {
-        let mut memory = Memory::default();
-        for incarnation in [1, 2, 1] {
-            memory.note(PEER, committed(incarnation, 0, incarnation), Duration::ZERO);
-        }
-        assert!(memory.of(PEER, Incarnation(1)).superseded);
-        assert!(!memory.of(PEER, Incarnation(2)).superseded);
-        assert!(!memory.of(PEER, Incarnation(3)).superseded);
+    fn runs_are_told_in_the_order_they_were_heard_of_and_the_last_are_kept() {
+        let late = noted(&[(9, 0, 1), (2, 0, 2), (9, 0, 3)]);
+        let runs: Vec<u64> = late.of(PEER).iter().map(|heard| heard.run.0).collect();
+        assert_eq!(runs, [9, 2]);
+        let many: Vec<_> = (0..10).map(|run| (run, 0, run + 1)).collect();
+        let runs: Vec<u64> = noted(&many).of(PEER).iter().map(|heard| heard.run.0).collect();
+        assert_eq!(runs, [2, 3, 4, 5, 6, 7, 8, 9]);
     }
 }

@@ -20,6 +20,7 @@ mod peers;
 mod picture;
 mod report;
 mod rows;
+mod runs;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ use coterie_ring::moves::SetVersion;
 use coterie_ring::register::{self, NextPrepare};
 use coterie_ring::{NodeId, Place};
 use coterie_swim::{Attributes, Generation, Now, Swim, Transmit};
-use coterie_wire::peer::control::{ControlMessage, GivenUp};
+use coterie_wire::peer::control::{ControlMessage, GivenUp, Remember};
 use coterie_wire::{Body, Message, RequestId, Slice};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -266,10 +267,9 @@ impl Control {
             ControlMessage::Decision(message) => self.hear_decision(from, *message, now, effects),
             ControlMessage::MovesDone { tip, slices } => self.hear_done(tip, &slices, now, effects),
             ControlMessage::Join => self.welcome(from, effects),
-            ControlMessage::Remembered { incarnation } => {
+            ControlMessage::Remembered { run } => {
                 let tip = self.layouts.as_ref().map(|layouts| layouts.agreement.tip());
-                let mut remember = self.memory.of(from, incarnation);
-                remember.tip = tip;
+                let remember = Remember { run, heard: self.memory.of(from), tip };
                 self.say(After::Synced, from, ControlMessage::Remember(remember), effects);
             }
             ControlMessage::Remember(remember) => self.told(from, remember, now, effects),

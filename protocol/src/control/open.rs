@@ -10,8 +10,8 @@ use coterie_ring::moves::SetVersion;
 use coterie_ring::register::Wire;
 use coterie_ring::{Intent, Malformed, NodeId, NodeState, Place};
 use coterie_swim::{Address, Attributes, Generation, Instance, Now, Swim, snapshot};
-use coterie_wire::Incarnation;
 use coterie_wire::peer::control::GivenUp;
+use coterie_wire::{Incarnation, Run};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -22,6 +22,7 @@ use super::layouts::{Layouts, read_overruled};
 use super::memory::Memory;
 use super::report::{AmnesiaCause, Report};
 use super::rows::{self, OpenError, Unusable};
+use super::runs::Runs;
 use super::{Control, Settings, membership};
 use crate::rows::{Direction, KeyRange, Rows, Space, address};
 
@@ -77,6 +78,7 @@ impl Control {
             effects.batch.delete(Space::Control, row.clone());
             effects.report(Report::RowDropped { row });
         }
+        let runs = Runs::load(rows, Run(random.random()), effects)?;
         let fresh = Incarnation(random.random());
         let life = stored.as_ref().map_or(fresh, |stored| stored.incarnation);
         let unclean = stored.as_ref().is_some_and(|stored| stored.stopped_uncleanly(start.boot));
@@ -139,6 +141,7 @@ impl Control {
             memory,
             asking: Asking {
                 life,
+                runs,
                 recovered: recovered(rows)?,
                 unanswered: BTreeSet::new(),
                 tips: BTreeMap::new(),
@@ -163,6 +166,7 @@ impl Control {
         }
         control.abstain_or_not(effects);
         control.identity.store(&mut effects.batch);
+        control.asking.runs.store(&mut effects.batch);
         control.announce_layout(start.now, effects);
         control.ask_to_join(start.now, effects);
         control.show(start.now, effects);
@@ -214,6 +218,9 @@ impl Control {
         past: Past,
         effects: &mut ControlEffects,
     ) {
+        if let Past::Restored | Past::ClusterRestored = past {
+            self.asking.runs.give_up(&[]);
+        }
         match past {
             Past::Restored => self.lose(AmnesiaCause::Restored, effects),
             Past::DiskFailed if periodic => self.lose(AmnesiaCause::UncleanStop, effects),

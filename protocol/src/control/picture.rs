@@ -28,6 +28,7 @@ impl Control {
             members,
             attributes: Arc::clone(&self.attributes),
             protocol: self.protocol(),
+            run: self.asking.runs.present(),
             amnesiac: self.identity.amnesiac,
             skipped: self.skipped,
             overruled: Arc::clone(&self.overruled),

@@ -10,6 +10,8 @@ use crate::rows::{Batch, Direction, KeyRange, NotResident, Row, Rows, Space, add
 
 /// Whose the storage is, and how it was left.
 pub(super) const IDENTITY: &str = "identity";
+/// The processes that this storage has seen.
+pub(super) const RUNS: &str = "runs";
 /// The generation of this process.
 pub(super) const GENERATION: &str = "generation";
 /// What is asked for.

@@ -28,9 +28,9 @@ impl Acknowledged {
         now: Duration,
         effects: &mut Effects,
     ) {
-        // Lives are told in the order they were heard of.
+        // Runs are told in the order they were heard of.
         let held = self.highest.range((peer, 0)..=(peer, u16::MAX)).next();
-        if held.is_some_and(|(_, held)| held.incarnation != committed.incarnation) {
+        if held.is_some_and(|(_, held)| held.run != committed.run) {
             self.tell(effects);
         }
         let highest = self.highest.entry((peer, committed.lane)).or_insert(committed);
@@ -60,7 +60,7 @@ impl Acknowledged {
 
 #[cfg(test)]
 mod tests {
-    use coterie_wire::Incarnation;
+    use coterie_wire::Run;
 
     use super::*;
     use crate::effects::Action;
@@ -69,17 +69,17 @@ mod tests {
         let told = effects.actions.iter().filter_map(|(_, action)| {
             let Action::Control(event) = action else { return None };
             let ControlEvent::Acknowledged { committed, .. } = **event else { return None };
-            Some((committed.incarnation.0, committed.lane, committed.number))
+            Some((committed.run.0, committed.lane, committed.number))
         });
         told.collect()
     }
 
     #[test]
-    fn the_highest_of_a_moment_is_told_and_lives_in_order() {
+    fn the_highest_of_a_moment_is_told_and_runs_in_order() {
         let mut acknowledged = Acknowledged::default();
         let mut effects = Effects::new();
-        let mut note = |incarnation, lane, number| {
-            let committed = Committed { incarnation: Incarnation(incarnation), lane, number };
+        let mut note = |run, lane, number| {
+            let committed = Committed { run: Run(run), lane, number };
             acknowledged.note(NodeId(1), committed, Duration::ZERO, &mut effects);
         };
         note(9, 1, 5);

@@ -348,11 +348,8 @@ impl Lane {
             let number = shared.committed.to_be_bytes().to_vec();
             effects.batch.put(Space::Control, address::commits(shared.lane), number);
         }
-        let committed = Committed {
-            incarnation: shared.view.incarnation,
-            lane: shared.lane,
-            number: shared.committed,
-        };
+        let committed =
+            Committed { run: shared.view.run, lane: shared.lane, number: shared.committed };
         for (after, action) in &mut effects.actions[first..] {
             let Action::Send { to, message, .. } = action else { continue };
             if *after > After::Written {

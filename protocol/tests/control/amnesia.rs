@@ -5,7 +5,7 @@ use std::time::Duration;
 use coterie_protocol::control::{AmnesiaCause, Command, Event, Past, Report, SyncPolicy};
 use coterie_protocol::rows::{Batch, MemoryStore, Space, Store, address};
 use coterie_protocol::{ControlEvent, View};
-use coterie_wire::Committed;
+use coterie_wire::{Committed, Run};
 
 use crate::cluster::{Cluster, id};
 
@@ -13,9 +13,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Node 1 acknowledges a commit to the others.
 fn acknowledge(cluster: &mut Cluster, number: u64) {
-    let incarnation = cluster.view(1).incarnation;
+    let run = cluster.view(1).run;
+    acknowledged(cluster, run, number);
+}
+
+/// The others hear of a commit of node 1.
+fn acknowledged(cluster: &mut Cluster, run: Run, number: u64) {
     for node in [0, 2] {
-        let committed = Committed { incarnation, lane: 0, number };
+        let committed = Committed { run, lane: 0, number };
         let event = ControlEvent::Acknowledged { peer: id(1), committed };
         cluster.handle(node, Event::Lane(event));
     }
@@ -100,9 +105,56 @@ fn a_loss_is_remembered_until_it_is_made_good() {
 }
 
 #[test]
+fn what_a_node_has_acknowledged_since_it_started_is_no_loss_to_a_late_answer() {
+    for spent in [false, true] {
+        let mut cluster = Cluster::grown(11, 3);
+        commit(&mut cluster, 7);
+        acknowledge(&mut cluster, 7);
+        cluster.run(Duration::from_secs(15));
+        if spent {
+            cluster.crash(1)
+        } else {
+            cluster.kill(1)
+        }
+        cluster.sides[1] = 1;
+        cluster.machines[1].reports.clear();
+        cluster.start(1).unwrap();
+        cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+        // Writes come through before its question does.
+        acknowledge(&mut cluster, 12);
+        cluster.sides.fill(0);
+        cluster.until("all have answered", MINUTE, |cluster| {
+            cluster.control(1).status().unanswered.is_empty()
+        });
+        let status = cluster.control(1).status();
+        assert_eq!((amnesia(&cluster), status.amnesiac, status.abstains), (vec![], false, false));
+        // What it has acknowledged in that run is found missing by the next.
+        restart(&mut cluster);
+        assert!(matches!(amnesia(&cluster)[..], [AmnesiaCause::Told { remembered: 12, .. }]));
+    }
+}
+
+#[test]
+fn a_loss_is_told_to_a_node_that_started_again_before_it_could_be() {
+    let mut cluster = Cluster::grown(12, 3);
+    acknowledge(&mut cluster, 7);
+    cluster.run(Duration::from_secs(15));
+    cluster.crash(1);
+    cluster.sides[1] = 1;
+    cluster.start(1).unwrap();
+    cluster.run(Duration::from_secs(1));
+    cluster.kill(1);
+    cluster.sides.fill(0);
+    cluster.start(1).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[1].view.is_some());
+    assert!(matches!(amnesia(&cluster)[..], [AmnesiaCause::Told { remembered: 7, .. }]));
+}
+
+#[test]
 fn nobody_serves_before_the_others_have_answered_or_are_down() {
     let mut cluster = Cluster::grown(5, 3);
     cluster.run(Duration::from_secs(15));
+    let earlier = cluster.view(1).run;
     cluster.kill(1);
     cluster.sides[1] = 1;
     let started = cluster.now;
@@ -111,7 +163,7 @@ fn nobody_serves_before_the_others_have_answered_or_are_down() {
     let waited = cluster.now - started;
     assert!(waited >= cluster.settings().ask_max, "waited {waited:?}");
     // Who is late is heard all the same.
-    acknowledge(&mut cluster, 9);
+    acknowledged(&mut cluster, earlier, 9);
     assert!(!cluster.view(1).amnesiac);
     cluster.sides.fill(0);
     cluster.until("it is told", MINUTE, |cluster| !amnesia(cluster).is_empty());
@@ -161,7 +213,7 @@ fn a_storage_that_went_back_in_time_is_found_out() {
     commit(&mut cluster, 1);
     cluster.reboot(1);
     let backup = cluster.machines[1].store.clone();
-    // The machine crashes later on, so that another life begins, of which the others hear.
+    // It starts again later on, and the others hear of that.
     cluster.start(1).unwrap();
     cluster.run(Duration::from_secs(1));
     cluster.crash(1);

@@ -17,7 +17,7 @@ use coterie_ring::{
 };
 use coterie_swim::Now;
 use coterie_wire::peer::write::{Change, Durability, Write};
-use coterie_wire::{Body, Incarnation, Key, Message, RequestId, Slice};
+use coterie_wire::{Body, Incarnation, Key, Message, RequestId, Run, Slice};
 
 pub(crate) const ME: NodeId = NodeId(1);
 pub(crate) const OTHER: NodeId = NodeId(2);
@@ -48,6 +48,7 @@ pub(crate) fn view() -> Arc<View> {
         version: 1,
         me: ME,
         incarnation: Incarnation(1),
+        run: Run(1),
         decision: Arc::new(decision),
         members: [(OTHER, Liveness::Up), (NodeId(3), Liveness::Up)].into(),
         attributes: Arc::default(),

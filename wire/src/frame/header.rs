@@ -6,7 +6,7 @@ use coterie_ring::Partition;
 use coterie_ring::moves::SetVersion;
 
 use super::{ClusterTag, kind};
-use crate::peer::{Committed, Incarnation};
+use crate::peer::{Committed, Run};
 use crate::{Body, Message, RequestId, Slice};
 
 /// Its length.
@@ -74,7 +74,7 @@ impl Header {
         out.extend_from_slice(&self.epoch.to_le_bytes());
         out.extend_from_slice(&u64::try_from(micros).unwrap_or(u64::MAX).to_le_bytes());
         out.extend_from_slice(&self.trace.to_le_bytes());
-        out.extend_from_slice(&committed.incarnation.0.to_le_bytes());
+        out.extend_from_slice(&committed.run.0.to_le_bytes());
         out.extend_from_slice(&committed.lane.to_le_bytes());
         out.extend_from_slice(&committed.number.to_le_bytes());
         // Room for what later versions have to say of every message.
@@ -101,7 +101,7 @@ impl Header {
         let micros = u64::from_le_bytes(next(input));
         let trace = u64::from_le_bytes(next(input));
         let committed = Committed {
-            incarnation: Incarnation(u64::from_le_bytes(next(input))),
+            run: Run(u64::from_le_bytes(next(input))),
             lane: u16::from_le_bytes(next(input)),
             number: u64::from_le_bytes(next(input)),
         };

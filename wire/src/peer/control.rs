@@ -7,7 +7,7 @@ use coterie_ring::moves::SetVersion;
 use serde::{Deserialize, Serialize};
 
 use crate::grows::grows;
-use crate::{Incarnation, Slice};
+use crate::{Run, Slice};
 
 /// From control to control.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,8 +24,8 @@ pub enum ControlMessage {
     Join,
     /// A node that has just started asks what is remembered of it.
     Remembered {
-        /// Its life, as its storage has it.
-        incarnation: Incarnation,
+        /// Which run of it asks.
+        run: Run,
     },
     /// The answer.
     Remember(Remember),
@@ -62,14 +62,21 @@ pub struct GivenUp {
 /// What a node remembers of another (invariant 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remember {
-    /// The life that was asked about.
-    pub incarnation: Incarnation,
-    /// The highest commit that each of its lanes acknowledged in that life: lane and number.
-    pub commits: Vec<(u16, u64)>,
-    /// Whether a later life of it was heard of: then its storage has gone back in time.
-    pub superseded: bool,
+    /// The run that asked.
+    pub run: Run,
+    /// What was heard of the last of its runs, in the order in which they were heard of.
+    pub heard: Vec<Heard>,
     /// The last decision that the one who answers knows, if any.
     pub tip: Option<Tip>,
+}
+
+/// What a node acknowledged in one run, as far as another has heard of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Which run.
+    pub run: Run,
+    /// The highest commit that each of its lanes acknowledged: lane and number.
+    pub commits: Vec<(u16, u64)>,
 }
 
 /// What two nodes tell each other first on a new connection.
@@ -84,6 +91,7 @@ pub struct Hello {
 grows! {
     Compare { intent, tip, given_up }
     GivenUp { version, owners }
+    Heard { run, commits }
     Hello { wall_millis, protocols }
-    Remember { incarnation, commits, superseded, tip }
+    Remember { run, heard, tip }
 }

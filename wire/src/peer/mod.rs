@@ -25,12 +25,18 @@ use crate::{Request, RequestId, Response, Slice};
 )]
 pub struct Incarnation(pub u64);
 
+/// A run of a node: one process from its start to its end. Drawn at random at each start.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Run(pub u64);
+
 /// What the sender has durably committed: borne by everything that promises something. Peers remember the
 /// highest and tell a node that lost some of it (invariant 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Committed {
-    /// In which life.
-    pub incarnation: Incarnation,
+    /// In which run. What an earlier one committed it found when it started, or that is lost.
+    pub run: Run,
     /// By which lane.
     pub lane: u16,
     /// Up to which batch of that lane.

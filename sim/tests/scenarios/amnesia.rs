@@ -1,0 +1,16 @@
+//! Who is told that it lost what it acknowledged.
+
+use crate::assert_kept;
+
+/// Late answers told what had been acknowledged since the start, or of the life that had begun with it. Where a majority
+/// of the voters was so convicted, none voted any more, and moves that were done never ended.
+#[test]
+fn whoever_is_slow_to_be_answered_after_a_start_goes_on_voting() {
+    assert_kept(&[2, 374, 375, 764, 1130, 1136, 1421]);
+}
+
+/// A node that started again asked about a life in which it had said nothing, and nobody told it of its loss.
+#[test]
+fn whoever_starts_again_before_it_was_told_of_its_loss_is_told_all_the_same() {
+    assert_kept(&[593, 1626]);
+}
