@@ -10,11 +10,11 @@ use coterie_crdt::Kind;
 use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::{ControlEvent, Liveness};
-use coterie_ring::{BucketPolicy, NodeId};
-use coterie_wire::peer::purge::Purge;
-use coterie_wire::{Body, Incarnation, Message};
+use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
+use coterie_wire::peer::purge::Said;
+use coterie_wire::{Body, Incarnation, Key, Message, Outcome};
 
-use harness::{Cluster, id, key};
+use harness::{Cluster, id, key, levels};
 
 fn add(member: &'static str) -> Operation {
     Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
@@ -111,6 +111,85 @@ fn an_owner_that_stops_in_the_middle_of_a_round_does_not_stop_the_next() {
     }
 }
 
+#[test]
+fn what_a_removed_member_still_holds_does_not_come_back_after_a_purge() {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let names = ["a", "b", "c", "d", "e", "f"].map(key);
+    let leaver = id(5);
+    let key = names.into_iter().find(|key| cluster.owners(key).contains(&leaver));
+    let key = key.expect("the last node owns something");
+    let request = cluster.request(&key, add("x"));
+    cluster.done(id(1), request);
+    cluster.decide(leaver, NodeState::Draining, |_| true);
+    cluster.advance(Duration::from_secs(60));
+    cluster.decide(leaver, NodeState::Draining, |_| true);
+    assert!(!cluster.owners(&key).contains(&leaver), "moves are over");
+    assert!(!cluster.root(leaver, &key).is_empty(), "the copy is held");
+    // It hears of nothing any more: not that it is removed, nor that its member is.
+    let others: Vec<NodeId> = (1..5).map(id).collect();
+    cluster.split(&[leaver], &others);
+    let request = cluster.request(&key, remove("x"));
+    cluster.done(id(1), request);
+    cluster.decide(leaver, NodeState::Removed, |node| node != leaver);
+    cluster.advance(Duration::from_secs(90));
+    for owner in cluster.owners(&key) {
+        assert!(cluster.root(owner, &key).is_empty(), "at {owner}");
+    }
+    cluster.heal();
+    cluster.advance(Duration::from_secs(90));
+    for owner in cluster.owners(&key) {
+        assert_eq!(cluster.root(owner, &key).counts.live(Kind::Member), 0, "at {owner}");
+    }
+}
+
+/// Four members, one of which deletes a key that is purged, and a fifth that has joined since and does not own it.
+fn joined_after_a_purge() -> (Cluster, Key) {
+    let policy = BucketPolicy { kind: BucketKind::Sloppy, ..BucketPolicy::default() };
+    let mut cluster = Cluster::joined_by_one(4, policy);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"].map(key);
+    for operation in [add("x"), remove("x")] {
+        for key in &names {
+            let request = cluster.request(key, operation.clone());
+            cluster.done(id(1), request);
+        }
+    }
+    cluster.advance(Duration::from_secs(60));
+    cluster.decide(id(5), NodeState::Active, |_| true);
+    cluster.advance(Duration::from_secs(60));
+    cluster.decide(id(5), NodeState::Active, |_| true);
+    let key = names.into_iter().find(|key| !cluster.owners(key).contains(&id(5)));
+    (cluster, key.expect("four others own the rest"))
+}
+
+#[test]
+fn a_member_that_joined_after_a_purge_stands_in_under_the_epoch_of_the_owners() {
+    let (mut cluster, key) = joined_after_a_purge();
+    let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+    cluster.split(&owners, &others);
+    let mut request = cluster.request(&key, add("y"));
+    request.levels = levels(Level::One, Level::One);
+    cluster.done(id(5), request);
+    cluster.heal();
+    cluster.advance(Duration::from_secs(90));
+    for owner in owners {
+        assert_eq!(cluster.root(owner, &key).counts.live(Kind::Member), 1, "at {owner}");
+    }
+}
+
+#[test]
+fn a_member_that_cannot_know_the_epoch_of_the_owners_does_not_stand_in() {
+    let (mut cluster, key) = joined_after_a_purge();
+    let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+    cluster.split(&owners, &others);
+    // It has lost what it knew, and has received again what it owns.
+    cluster.change_view(id(5), |view| (view.amnesiac, view.incarnation) = (true, Incarnation(99)));
+    cluster.change_view(id(5), |view| view.amnesiac = false);
+    let mut request = cluster.request(&key, add("y"));
+    request.levels = levels(Level::One, Level::One);
+    let outcome = cluster.ask(id(5), request);
+    assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+}
+
 /// A message that was lost on its way to the last owner: it may come later than anybody expects.
 type Lingering = Rc<RefCell<Option<Message>>>;
 
@@ -200,7 +279,7 @@ fn written_while_dropped(by: usize) -> Vec<u64> {
     let last = owners[2];
     cluster.lose(move |_, to, message| {
         let drops = match &message.body {
-            Body::Purge(said) => matches!(**said, Purge::Drop(_)),
+            Body::Purge(said) => matches!(said.said, Said::Drop(_)),
             _ => false,
         };
         to == last && (drops || matches!(message.body, Body::Sync(_)))

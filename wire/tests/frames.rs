@@ -17,7 +17,7 @@ use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Heard, Remem
 use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
 use coterie_wire::peer::moving::Move;
-use coterie_wire::peer::purge::{Purge, Remains};
+use coterie_wire::peer::purge::{Purge, Remains, Said};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
 use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Root, Roots, Step, Sync};
@@ -169,8 +169,8 @@ fn slices() -> [Body; 6] {
         Body::Move(Move::Offer),
         Body::Move(Move::Pushed { fenced: version, life: Actor(7) }),
         Body::Reception(Reception::Source { fenced: Some(version) }),
-        Body::Purge(Box::new(Purge::Propose(remains))),
-        Body::Purge(Box::new(Purge::Reported(vec![true, false]))),
+        Body::Purge(Box::new(Purge { decided: version, said: Said::Propose(remains) })),
+        Body::Purge(Box::new(Purge { decided: version, said: Said::Reported(vec![true, false]) })),
     ]
 }
 

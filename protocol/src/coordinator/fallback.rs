@@ -23,7 +23,9 @@ use crate::replica::{admit, show};
 pub(super) fn may_stand_in(shared: &Shared, about: &About) -> bool {
     let Plan { sloppy, write, .. } = about.plan;
     let lets = sloppy || write.any && about.writes();
-    lets && !shared.view.amnesiac && !shared.slices.contains_key(&about.slice)
+    // What is kept under an epoch that is over would be refused by all owners.
+    let knows_epoch = shared.epochs.contains_key(&about.slice);
+    lets && !shared.view.amnesiac && knows_epoch && !shared.slices.contains_key(&about.slice)
 }
 
 impl Coordinator {

@@ -124,8 +124,8 @@ impl Lane {
                     .linearizable
                     .read_message(&self.shared, message, rows)
                     .map(Found::Linearizable),
-                Body::Purge(said) => {
-                    self.purges.read_message(message, said, rows).map(Found::Purge)
+                Body::Purge(purge) => {
+                    self.purges.read_message(message, purge, rows).map(Found::Purge)
                 }
                 Body::Read(read) if read.hints && !self.owns(message) => self
                     .coordinator
@@ -256,7 +256,7 @@ impl Lane {
                 shared.view = view;
                 self.moving.view_changed(shared, effects);
                 self.amnesia.view_changed(shared, effects);
-                self.purges.view_changed(shared);
+                self.purges.view_changed(shared, effects);
                 self.coordinator.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
@@ -292,8 +292,8 @@ impl Lane {
                 self.purges.event(shared, event, found, effects);
             }
             (Event::Message { from, message }, Found::Purge(found)) => {
-                if let Body::Purge(said) = &message.body {
-                    self.purges.message(shared, from, &message, said, &found, effects);
+                if let Body::Purge(purge) = &message.body {
+                    self.purges.message(shared, from, &message, purge, &found, effects);
                 }
             }
             (Event::Scrub(event), Found::Scrub(found)) => {

@@ -69,6 +69,8 @@ impl Default for Settings {
 pub struct Counters {
     /// Messages about slices that this node does not own.
     pub not_owner: u64,
+    /// Messages about a slice whose sender is no member of the cluster.
+    pub strangers: u64,
     /// Messages whose sender knows too old owners.
     pub layout_stale: u64,
     /// Messages whose sender knows newer owners than this node.
@@ -116,7 +118,7 @@ pub struct Shared {
     pub deadlines: Deadlines,
     /// The hints that this lane keeps.
     pub hints: HintStore,
-    /// The purge epochs of slices that this node does not own, where they are not 0. Durable.
+    /// The purge epochs of slices that this node does not own, where an owner has told it. Durable.
     pub epochs: BTreeMap<Slice, u64>,
     /// The slices that count nowhere, because something was lost or is being dropped.
     pub unreceived: BTreeSet<Slice>,

@@ -89,7 +89,7 @@ impl Shared {
         let mut range = address::slice_rows();
         loop {
             let page = rows.scan(Space::Control, &range, Direction::Forward, 256)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { break };
             range = KeyRange { from: address::after(last), to: range.to };
             for (row, value) in page {
                 let (slice, what) =
@@ -106,6 +106,8 @@ impl Shared {
                 }
             }
         }
+        self.epochs.retain(|slice, _| !self.slices.contains_key(slice));
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::effects::{After, Class, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::repair::scrub;
-use crate::replica::{self, Stored};
+use crate::replica::{self, Stored, admit};
 use crate::rows::Whole;
 
 /// A lap that came from another node.
@@ -44,7 +44,7 @@ pub(super) fn answer(shared: &mut Shared, asked: Asked, found: Found, effects: &
 fn compare(shared: &mut Shared, asked: Asked, found: Found, effects: &mut Effects) -> Compared {
     let (slice, query) = (asked.slice, asked.query);
     let me = shared.me;
-    if shared.view.slice(&query.key) != Some(slice) {
+    if shared.view.slice(&query.key) != Some(slice) || admit::member(shared, asked.from).is_err() {
         return Compared::NotReady;
     }
     let Some(state) = shared.slices.get(&slice) else { return Compared::NotReady };

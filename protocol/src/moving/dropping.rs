@@ -11,7 +11,7 @@ use crate::digests::Tree;
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::lane::slices::store_epoch;
-use crate::rows::address::{self, Derived};
+use crate::rows::address::{self, Derived, SliceRow};
 use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space};
 use crate::slice::{Reception, SliceState};
 use crate::view::View;
@@ -136,14 +136,18 @@ impl Moving {
         self.drive(shared, slice, sets, effects);
     }
 
-    /// This node has nothing to do with the slice any more. It remembers the purge epoch, for hints.
+    /// This node has nothing to do with the slice any more. It remembers the purge epoch, for hints, unless that may be
+    /// one that it lost.
     pub(super) fn forget(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
         self.work.remove(&slice);
         self.overruled.remove(&slice);
         shared.unreceived.remove(&slice);
         let Some(state) = shared.slices.remove(&slice) else { return };
         SliceState::forget(slice, &mut effects.batch);
-        if state.epoch > 0 {
+        if shared.view.amnesiac {
+            let row = address::slice_row(slice, SliceRow::Epoch);
+            effects.batch.delete(Space::Control, row);
+        } else {
             store_epoch(slice, (state.epoch, state.epoch), &mut effects.batch);
             shared.epochs.insert(slice, state.epoch);
         }

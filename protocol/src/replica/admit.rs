@@ -40,6 +40,12 @@ pub enum Refusal {
         /// The newest set known here.
         known: SetVersion,
     },
+    /// The sender is no member in the layout in force here: what it has of a slice may have been purged without it, or
+    /// it may have joined unknown to this node (invariant 19).
+    Stranger {
+        /// The decision in force here.
+        known: SetVersion,
+    },
     /// The state carried is of an older purge epoch, and is never joined (invariant 19).
     EpochStale {
         /// The epoch here.
@@ -65,9 +71,9 @@ impl Refusal {
     pub fn to_write(self) -> Body {
         Body::Wrote(match self {
             Refusal::NotOwner => WriteAnswer::NotOwner,
-            Refusal::LayoutStale { known } | Refusal::LayoutBehind { known, .. } => {
-                WriteAnswer::OtherLayout { known }
-            }
+            Refusal::Stranger { known }
+            | Refusal::LayoutStale { known }
+            | Refusal::LayoutBehind { known, .. } => WriteAnswer::OtherLayout { known },
             Refusal::Retired { .. } => WriteAnswer::Retired,
             Refusal::EpochStale { epoch } => WriteAnswer::StaleEpoch { epoch },
             Refusal::EpochAhead { epoch } => WriteAnswer::EpochAhead { epoch },
@@ -80,7 +86,8 @@ impl Refusal {
     #[must_use]
     pub fn to_read(self) -> Body {
         match self {
-            Refusal::LayoutStale { known }
+            Refusal::Stranger { known }
+            | Refusal::LayoutStale { known }
             | Refusal::LayoutBehind { known, .. }
             | Refusal::Retired { known }
             | Refusal::NotReady { known } => Body::Shown(ReadAnswer::NotReady { known }),
@@ -96,7 +103,8 @@ impl Refusal {
     pub fn to_peer(self) -> PeerRefusal {
         match self {
             Refusal::NotOwner | Refusal::Retired { .. } => PeerRefusal::NotOwner,
-            Refusal::LayoutStale { known }
+            Refusal::Stranger { known }
+            | Refusal::LayoutStale { known }
             | Refusal::LayoutBehind { known, .. }
             | Refusal::NotReady { known } => PeerRefusal::OtherLayout { known },
             Refusal::EpochStale { epoch } => PeerRefusal::StaleEpoch { epoch },
@@ -106,12 +114,17 @@ impl Refusal {
     }
 }
 
-/// Admits a message about a slice that this node owns, under a purge epoch that is not over.
+/// Admits a member's message about a slice that this node owns, under a purge epoch that is not over.
 ///
 /// # Errors
 /// [`Refusal`]
-pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState, Refusal> {
+pub fn slice<'s>(
+    shared: &'s Shared,
+    from: NodeId,
+    message: &Message,
+) -> Result<&'s SliceState, Refusal> {
     let slice = known(shared, message)?;
+    member(shared, from)?;
     let state = shared.slices.get(&slice);
     let state = state.ok_or_else(|| not_owned(shared, slice, message.layout))?;
     let epoch = state.epoch;
@@ -127,11 +140,22 @@ pub fn slice<'s>(shared: &'s Shared, message: &Message) -> Result<&'s SliceState
 /// [`Refusal`]
 pub fn key<'s>(
     shared: &'s Shared,
+    from: NodeId,
     message: &Message,
     key: &Key,
 ) -> Result<&'s SliceState, Refusal> {
     place(shared, message, key)?;
-    slice(shared, message)
+    slice(shared, from, message)
+}
+
+/// Whether a node is a member in the layout in force here.
+///
+/// # Errors
+/// [`Refusal::Stranger`]
+pub fn member(shared: &Shared, from: NodeId) -> Result<(), Refusal> {
+    let decision = &shared.view.decision;
+    let is_member = from == shared.me || decision.layout().member_index(from).is_some();
+    if is_member { Ok(()) } else { Err(Refusal::Stranger { known: decision.version() }) }
 }
 
 /// The slice of a message about a key of it, whether or not this node owns it.
@@ -165,10 +189,11 @@ pub fn known(shared: &Shared, message: &Message) -> Result<Slice, Refusal> {
 /// [`Refusal`]
 pub fn write<'s>(
     shared: &'s Shared,
+    from: NodeId,
     message: &Message,
     written: &Key,
 ) -> Result<&'s SliceState, Refusal> {
-    let state = key(shared, message, written)?;
+    let state = key(shared, from, message, written)?;
     let known = state.replica.sets().tag();
     state.replica.admit_write(message.layout).map_err(|refusal| match refusal {
         WriteRefusal::Stale { .. } => Refusal::LayoutStale { known },
@@ -199,10 +224,11 @@ pub(super) fn again(
 /// [`Refusal`]
 pub fn read<'s>(
     shared: &'s Shared,
+    from: NodeId,
     message: &Message,
     read: &Read,
 ) -> Result<&'s SliceState, Refusal> {
-    let state = key(shared, message, &read.key)?;
+    let state = key(shared, from, message, &read.key)?;
     let known = state.replica.sets().tag();
     state.replica.may_answer_read(read.set, read.quorum).map_err(|refusal| match refusal {
         ReadRefusal::Retired { .. } => Refusal::LayoutStale { known },
@@ -227,6 +253,7 @@ pub fn note(shared: &mut Shared, from: NodeId, refusal: Refusal, effects: &mut E
     let counters = &mut shared.counters;
     let counter = match refusal {
         Refusal::NotOwner => &mut counters.not_owner,
+        Refusal::Stranger { .. } => &mut counters.strangers,
         Refusal::LayoutStale { .. } => &mut counters.layout_stale,
         Refusal::LayoutBehind { named, .. } => {
             effects.control(ControlEvent::LayoutBehind { peer: from, known: named });

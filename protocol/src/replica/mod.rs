@@ -95,14 +95,14 @@ impl Replicas {
     pub fn read(
         &self,
         shared: &Shared,
-        _from: NodeId,
+        from: NodeId,
         message: &Message,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
         let finding = if let Body::Write(write) = &message.body {
-            store::find(shared, message, write, rows)
+            store::find(shared, from, message, write, rows)
         } else if let Body::Read(read) = &message.body {
-            show::find(shared, message, read, rows)
+            show::find(shared, from, message, read, rows)
         } else {
             Ok(Finding::Nothing)
         };

@@ -2,6 +2,7 @@
 
 use coterie_crdt::digest::key_digest;
 use coterie_crdt::{Footprint, Partial, Root, State};
+use coterie_ring::NodeId;
 use coterie_wire::Message;
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 
@@ -20,11 +21,12 @@ pub const BYTES_MAX: usize = 256 * 1024;
 /// What a read is shown here.
 pub(super) fn find(
     shared: &Shared,
+    from: NodeId,
     message: &Message,
     read: &Read,
     rows: &impl Rows,
 ) -> Result<Finding, ReadError> {
-    let state = match admit::read(shared, message, read) {
+    let state = match admit::read(shared, from, message, read) {
         Ok(state) => state,
         Err(refusal) => return Ok(Finding::Refused(refusal)),
     };

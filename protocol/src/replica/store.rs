@@ -19,6 +19,7 @@ pub(super) const CELLS_MAX: usize = 480;
 /// What a write finds here.
 pub(super) fn find(
     shared: &Shared,
+    from: NodeId,
     message: &Message,
     write: &Write,
     rows: &impl Rows,
@@ -26,7 +27,7 @@ pub(super) fn find(
     if message.time_left == Some(Duration::ZERO) {
         return Ok(Finding::NotStored(WriteAnswer::Expired));
     }
-    let slice = match admit::write(shared, message, &write.key) {
+    let slice = match admit::write(shared, from, message, &write.key) {
         Ok(state) => state.slice,
         Err(refusal) => return Ok(Finding::Refused(refusal)),
     };

@@ -87,9 +87,21 @@ impl Cluster {
 
     /// A node at each place, with one bucket of this policy.
     pub(crate) fn placed(places: Vec<Place>, policy: BucketPolicy) -> Self {
+        Cluster::begun(places, 0, policy)
+    }
+
+    /// As [`Cluster::new`], with one node more that is no member yet.
+    pub(crate) fn joined_by_one(nodes: u64, policy: BucketPolicy) -> Self {
+        let places = (1..=nodes + 1).map(|node| Place::new("r", &node.to_string()).unwrap());
+        Cluster::begun(places.collect(), 1, policy)
+    }
+
+    fn begun(places: Vec<Place>, joining: usize, policy: BucketPolicy) -> Self {
         let mut intent = Intent::new();
+        let members = places.len() - joining;
         for (index, place) in places.iter().enumerate() {
-            let node = NodeIntent { state: NodeState::Active, weight: 1, place: place.clone() };
+            let state = if index < members { NodeState::Active } else { NodeState::Joining };
+            let node = NodeIntent { state, weight: 1, place: place.clone() };
             intent.set_node(id(index as u64 + 1), node).unwrap();
         }
         intent.set_bucket(BucketName::new(BUCKET).unwrap(), policy).unwrap();
@@ -146,6 +158,27 @@ impl Cluster {
         let view = Arc::new(node.view.clone());
         for lane in 0..self.nodes[index].lanes.len() {
             self.event(index, lane, Event::View(Arc::clone(&view)));
+        }
+    }
+
+    /// A node is asked to be in this state, which is decided; `knows` says who hears of it.
+    pub(crate) fn decide(
+        &mut self,
+        node: NodeId,
+        state: NodeState,
+        knows: impl Fn(NodeId) -> bool,
+    ) {
+        let parent = self.decision();
+        let mut intent = parent.layout().snapshot().clone();
+        let asked = NodeIntent { state, ..intent.node(node).unwrap().clone() };
+        intent.set_node(node, asked).unwrap();
+        let epoch = parent.layout().epoch();
+        let next = decision::successor(parent, &intent, epoch, |_, _| true).unwrap();
+        let next = Arc::new(next);
+        for node in self.nodes.iter().map(|node| node.id).collect::<Vec<_>>() {
+            if knows(node) {
+                self.change_view(node, |view| view.decision = Arc::clone(&next));
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Purge by acknowledgement: dropping what remains of deleted keys.
 
+use coterie_ring::moves::SetVersion;
+use serde::{Deserialize, Serialize};
+
 use crate::Key;
 use crate::grows::grows;
-use serde::{Deserialize, Serialize};
 
 /// The most keys that one round drops.
 pub const PURGE_KEYS_MAX: usize = 128;
@@ -16,10 +18,23 @@ pub struct Remains {
     pub digest: u128,
 }
 
-/// What the members of a cluster say to each other about the purge of one slice. The purge epoch is that of
-/// the message.
+/// A message about the purge of one slice. The purge epoch is that of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// The decision in force at the sender. Members heed each other only where it is the same, so that all mean the
+    /// same members.
+    pub decided: SetVersion,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What members say to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Purge {
+pub enum Said {
+    /// To an owner, by a member that is none and does not know the epoch: which is it?
+    Ask,
+    /// The answer: the one that this message bears.
+    Told,
     /// To owners, by one whose epoch every member has confirmed: what is the same at you, with nothing live?
     Propose(Vec<Remains>),
     /// The answer: one flag for each, as it is on disk.
@@ -37,5 +52,6 @@ pub enum Purge {
 }
 
 grows! {
+    Purge { decided, said }
     Remains { key, digest }
 }

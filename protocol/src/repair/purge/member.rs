@@ -3,7 +3,7 @@
 
 use coterie_crdt::{Actors, Root};
 use coterie_ring::NodeId;
-use coterie_wire::peer::purge::{Purge as Said, Remains};
+use coterie_wire::peer::purge::{Remains, Said};
 use coterie_wire::{Message, RequestId, Slice};
 
 use super::{remains_of, said};
@@ -159,7 +159,7 @@ pub(super) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut
 }
 
 /// A member that does not own the slice remembers its epoch, for the hints that it may come to keep.
-fn remember(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
+pub(super) fn remember(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
     shared.epochs.insert(slice, epoch);
     store_epoch(slice, (epoch, epoch), &mut effects.batch);
 }
@@ -179,10 +179,10 @@ pub(crate) fn heed(shared: &mut Shared, from: NodeId, message: &Message, effects
         return;
     }
     let Some(state) = shared.slices.get(&slice) else {
-        // Without hints there is nothing here that could be older.
-        let exists = slice.replicas > 0
-            && slice.replicas <= shared.view.decision.layout().snapshot().replicas();
-        if exists && !shared.hints.has_any(slice, message.epoch - 1) {
+        // Without hints there is nothing here that could be older. Where the epoch is not known it is to be learned from
+        // one who knows this node as a member.
+        let known = shared.epochs.contains_key(&slice);
+        if known && !shared.hints.has_any(slice, message.epoch - 1) {
             remember(shared, slice, message.epoch, effects);
         }
         return;

@@ -12,13 +12,16 @@
 //! everywhere; before 3 it meets owners that have all seen the dot dead. Why nothing is lost: a write that the
 //! reports did not see changes the digest wherever it arrives, and what is minted on a key that is gone has an actor that
 //! the remains elsewhere do not know. Who leads keeps a round in memory only: another owner, or the same after a
-//! restart, has all members confirm the epoch that there is, and begins anew.
+//! restart, has all members confirm the epoch that there is, and begins anew. Who is a member is the same for all who
+//! take part: they heed each other only under the same decision. Whoever is none is refused, and whoever has become one
+//! learns the epoch before it stands in for owners.
 //!
 //! Between 2 and 3 owners admit state of e, unlike DESIGN §8: hints of e that keep their holder from confirming have to
 //! be delivered somewhere (docs/decisions/0430). `tests/purges` shows what
 //! each step is for. Invariants 1, 19 and 22.
 
 mod candidates;
+mod learn;
 mod member;
 mod round;
 
@@ -28,10 +31,11 @@ use std::time::Duration;
 use coterie_crdt::Root;
 use coterie_crdt::encoding::decode_root;
 use coterie_ring::NodeId;
-use coterie_wire::peer::purge::{PURGE_KEYS_MAX, Purge as Said, Remains};
+use coterie_wire::peer::purge::{PURGE_KEYS_MAX, Purge, Remains, Said};
 use coterie_wire::{Body, Key, Message, Slice};
 
 use crate::effects::{After, Effects};
+use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Row, Rows, Space};
@@ -40,6 +44,7 @@ use crate::strong::is_register;
 pub(crate) use member::heed;
 
 use candidates::Candidates;
+use learn::Learning;
 use round::Round;
 
 /// How often rounds are looked at, and a page of rows is looked through for what remains of deleted keys.
@@ -78,6 +83,7 @@ pub struct Purges {
     rounds: BTreeMap<Slice, Round>,
     /// When the last round of a slice ended.
     ended: BTreeMap<Slice, Duration>,
+    learning: Learning,
     tick_at: Option<Duration>,
 }
 
@@ -104,10 +110,10 @@ impl Purges {
     pub fn read_message(
         &self,
         message: &Message,
-        said: &Said,
+        purge: &Purge,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
-        match (said, message.slice) {
+        match (&purge.said, message.slice) {
             (Said::Propose(remains) | Said::Drop(remains), Some(slice))
                 if remains.len() <= PURGE_KEYS_MAX =>
             {
@@ -116,6 +122,8 @@ impl Purges {
             (
                 Said::Propose(_)
                 | Said::Drop(_)
+                | Said::Ask
+                | Said::Told
                 | Said::Reported(_)
                 | Said::Adopt
                 | Said::Confirmed
@@ -146,13 +154,24 @@ impl Purges {
         shared: &mut Shared,
         from: NodeId,
         message: &Message,
-        said: &Said,
+        purge: &Purge,
         found: &Found,
         effects: &mut Effects,
     ) {
         let Some(slice) = message.slice else { return };
+        let decided = shared.view.decision.version();
+        if purge.decided > decided {
+            let behind = ControlEvent::LayoutBehind { peer: from, known: purge.decided };
+            effects.control(behind);
+        }
+        if purge.decided != decided {
+            // A member that one of both does not know could hold what the other means to drop. It is asked again.
+            return;
+        }
         let about = member::About { slice, from, request: message.request, epoch: message.epoch };
-        match said {
+        match &purge.said {
+            Said::Ask => learn::answer(shared, about, effects),
+            Said::Told => learn::told(shared, about, effects),
             Said::Propose(remains) => {
                 member::report(shared, about, remains, &found.roots, effects);
             }
@@ -160,7 +179,7 @@ impl Purges {
             Said::Drop(remains) => {
                 member::drop_remains(shared, about, remains, &found.roots, effects);
             }
-            Said::Reported(_) | Said::Confirmed | Said::Dropped => {
+            said @ (Said::Reported(_) | Said::Confirmed | Said::Dropped) => {
                 self.answered(shared, about, said, effects);
             }
         }
@@ -177,6 +196,7 @@ impl Purges {
             effects.lane(After::Written, Event::Scan.into());
         }
         self.step_rounds(shared, effects);
+        self.learning.go_on(shared, effects);
     }
 
     /// When it next wants to be told that time has passed.
@@ -186,10 +206,11 @@ impl Purges {
     }
 
     /// Control has another picture of the cluster.
-    pub fn view_changed(&mut self, shared: &Shared) {
+    pub fn view_changed(&mut self, shared: &mut Shared, effects: &mut Effects) {
         if self.tick_at.is_none() {
             self.tick_at = Some(shared.now.monotonic + TICK);
         }
+        self.learning.view_changed(shared, effects);
     }
 }
 
@@ -221,7 +242,8 @@ fn members(shared: &Shared) -> impl Iterator<Item = NodeId> + '_ {
 
 /// A message of purges about a slice.
 fn said(shared: &Shared, about: member::About, said: Said) -> Message {
-    shared.message(about.request, about.slice, Body::Purge(Box::new(said)))
+    let decided = shared.view.decision.version();
+    shared.message(about.request, about.slice, Body::Purge(Box::new(Purge { decided, said })))
 }
 
 /// What remains of `key`, where nothing of it is live.

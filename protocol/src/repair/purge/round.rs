@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coterie_crdt::Root;
 use coterie_ring::NodeId;
-use coterie_wire::peer::purge::{Purge as Said, Remains};
+use coterie_wire::peer::purge::{Remains, Said};
 use coterie_wire::{RequestId, Slice};
 
 use super::member::{About, adopt, drop_same, may_confirm, settle, takes_part};

@@ -230,7 +230,7 @@ impl Synchroniser {
         effects: &mut Effects,
     ) {
         let (request, slice) = (message.request, message.slice);
-        if let Err(refusal) = admit::slice(shared, &message) {
+        if let Err(refusal) = admit::slice(shared, from, &message) {
             admit::note(shared, from, refusal, effects);
             self.theirs.remove(&(from, request));
             return refuse(shared, from, &message, End::Refused, effects);
