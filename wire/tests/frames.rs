@@ -20,7 +20,9 @@ use coterie_wire::peer::moving::Move;
 use coterie_wire::peer::purge::{Purge, Remains, Said};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
 use coterie_wire::peer::strong::{LateVote, RegisterReply, RegisterRequest};
-use coterie_wire::peer::sync::{Answer, Contents, End, KeyState, Parcel, Root, Roots, Step, Sync};
+use coterie_wire::peer::sync::{
+    Answer, Chunk, Contents, Cursor, End, KeyState, Parcel, Root, Roots, Step, Sync,
+};
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::peer::{Committed, PeerRefusal, Run};
 use coterie_wire::{
@@ -142,6 +144,8 @@ fn syncs() -> impl Iterator<Item = Body> {
     let contents = Contents::Whole(Box::new(partial()));
     let state = KeyState { key: key(), digest: 12, contents };
     let parcel = Parcel::Keys(vec![state]);
+    let cells = Box::new(partial());
+    let chunk = Chunk { after: Some(address()), upto: coterie_crdt::Address::EXPIRY, cells };
     let syncs = [
         Sync::Roots { lanes: 2, roots: Roots::pack([root]) },
         Sync::Compared { lanes: 2, lane: 1, differing: vec![slice] },
@@ -156,6 +160,13 @@ fn syncs() -> impl Iterator<Item = Body> {
             answer: Box::new(Answer::Rows { parcel, more: true, incomplete: false }),
         },
         Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
+        Sync::Step { number: 3, step: Box::new(Step::Fetch { after: Some(address()) }) },
+        Sync::Step { number: 3, step: Box::new(Step::Chunk { chunk }) },
+        Sync::Answer {
+            number: 3,
+            pause,
+            answer: Box::new(Answer::Received { transfer: Some(Cursor { after: None }) }),
+        },
     ];
     syncs.into_iter().map(Body::Sync)
 }

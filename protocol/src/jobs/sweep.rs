@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_crdt::encoding::decode_cell;
-use coterie_crdt::{State, sweep};
+use coterie_crdt::{Cells, State, sweep};
 use coterie_ring::Partition;
 use coterie_wire::Key;
 
 use super::Event;
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
+use crate::repair::sync;
 use crate::replica::{self, Stored};
 use crate::rows::address::{self, Derived, KeyPrefix};
 use crate::rows::{Direction, NotResident, ReadError, Row, Rows, Space, fetch};
@@ -177,6 +178,11 @@ impl Sweeps {
             return;
         };
         let mut stored = Stored::from(*state);
+        if stored.state.is_transferring() {
+            // A transfer has the same mark: whether it goes on is sync's.
+            let event = sync::Event::Transfer { slice, key: key.clone(), moved: false };
+            effects.lane(After::Written, crate::Event::Sync(event));
+        }
         let changes = sweep(&stored.state, ROWS_MAX);
         let ended = changes.root.pending.is_none();
         replica::write(shared, slice, key, &mut stored, changes, effects);

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coterie_crdt::{
-    Address, AddressRange, Cells, Delta, Footprint, Partial, begin_transfer, complete_transfer,
-    join_transferred,
-};
+use coterie_crdt::{Address, AddressRange, Cells, Delta, Footprint, Partial, adopt_context};
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Key, Message, RequestId, Slice};
 
-use super::{Event, Stored, admit, apply, large, split, store, write};
+use super::transfer::{self, PART};
+use super::{Event, Stored, admit, apply, split, store, write};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::rows::address::KeyPrefix;
@@ -44,8 +42,12 @@ struct Join {
 #[derive(Debug)]
 enum Rest {
     Deltas(VecDeque<Delta>),
-    /// The cells after one.
-    Partial(Partial, Option<Address>),
+    /// The cells after one; the context is taken in at the end where the state is a whole one.
+    Partial {
+        partial: Partial,
+        after: Option<Address>,
+        is_whole: bool,
+    },
     /// How far is in the root.
     Whole(Partial),
 }
@@ -79,7 +81,9 @@ impl Joins {
             Change::Delta(delta) => {
                 split(&delta, store::CELLS_MAX).map(|deltas| Rest::Deltas(deltas.into()))
             }
-            Change::Partial(partial) => Some(Rest::Partial(partial, None)),
+            Change::Partial(partial) => {
+                Some(Rest::Partial { partial, after: None, is_whole: false })
+            }
             Change::Whole(partial) => Some(Rest::Whole(partial)),
         };
         let Some(rest) = rest.filter(|_| self.under_way.len() < JOINS_MAX) else { return false };
@@ -104,21 +108,14 @@ impl Joins {
                 let stored = Stored::fetch(rows, &prefix, &footprint, store::CELLS_MAX)?;
                 (stored, ChunkChange::Delta)
             }
-            Rest::Partial(partial, after) => {
+            Rest::Partial { partial, after, .. } => {
                 let (part, upto) = next_part(rows, &prefix, partial, after.as_ref())?;
                 let change = Change::Partial(part);
                 let stored = Stored::fetch_to_join(rows, &prefix, &change, 2 * store::CELLS_MAX)?;
                 (stored, ChunkChange::Partial(Box::new(change), upto))
             }
             Rest::Whole(partial) => {
-                let root = crate::rows::fetch::root(rows, &prefix)?;
-                let after = root.transfer.as_ref().and_then(|transfer| transfer.cursor.clone());
-                let range = large::cells_after(&prefix, after.as_ref());
-                let found = rows.scan(Space::Rows, &range, Direction::Forward, PART + 1)?;
-                let mine =
-                    found.iter().map(|(row, value)| super::stored::decode(&prefix, row, value));
-                let mine = mine.collect::<Result<BTreeMap<_, _>, _>>()?;
-                let stored = Stored::under(rows, &prefix, root, mine, partial.cells().keys())?;
+                let stored = transfer::fetch(rows, &prefix, partial, &Address::EXPIRY)?;
                 (stored, ChunkChange::Whole)
             }
         };
@@ -169,35 +166,38 @@ impl Join {
                 }
                 !deltas.is_empty()
             }
-            (Rest::Partial(_, after), ChunkChange::Partial(part, upto)) => {
+            (Rest::Partial { partial, after, is_whole }, ChunkChange::Partial(part, upto)) => {
                 apply(shared, slice, key, &mut stored, &part, effects);
                 *after = upto;
+                if after.is_none() && *is_whole {
+                    let adopted = adopt_context(&stored.state, partial.context());
+                    write(shared, slice, key, &mut stored, adopted, effects);
+                }
                 after.is_some()
             }
             (Rest::Whole(partial), ChunkChange::Whole) => {
-                if stored.root().transfer.is_none() {
-                    let begun = begin_transfer(&stored.state, partial.context());
-                    write(shared, slice, key, &mut stored, begun, effects);
-                }
-                // Another transfer may have come between: that one is gone on with, where this chunk can.
-                let joined = join_transferred(&stored.state, partial, &Address::EXPIRY, PART);
-                let Ok(joined) = joined else { return false };
-                write(shared, slice, key, &mut stored, joined, effects);
                 let root = stored.root();
-                let ended = root.transfer.is_some_and(|transfer| transfer.is_at_end());
-                if ended {
-                    let completed = complete_transfer(&stored.state);
-                    write(shared, slice, key, &mut stored, completed, effects);
+                let other = root.transfer.filter(|other| other.context != *partial.context());
+                let (sender, chunk) = ((partial.context(), true), (&*partial, &Address::EXPIRY));
+                let joined = match other {
+                    None => {
+                        let at = (slice, key);
+                        transfer::join(shared, at, &mut stored, sender, chunk, effects).ok()
+                    }
+                    Some(_) => None,
+                };
+                if let Some(left) = joined {
+                    return left.is_some();
                 }
-                !ended
+                // The end of another transfer would not be that of this state: its cells are joined one by one.
+                let partial = partial.clone();
+                self.rest = Rest::Partial { partial, after: None, is_whole: true };
+                true
             }
             (rest, change) => panic!("{change:?} was not read for {rest:?}"),
         }
     }
 }
-
-/// The most cells of a part, of either side.
-const PART: usize = 240;
 
 /// What a partial state says of the cells after one, as far as one event may touch, and the last cell that
 /// it speaks for; `None` at its end.

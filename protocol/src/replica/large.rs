@@ -235,6 +235,14 @@ pub enum Sums {
     Built(Box<[u128; RANGES]>),
 }
 
+/// Whether all of a key's cells can be listed by hash.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn is_built(rows: &impl Rows, prefix: &KeyPrefix, root: &Root) -> Result<bool, ReadError> {
+    Ok(root.counts.rows >= INDEXED_LEAST && progress(rows, prefix)? == Some(Progress::Complete))
+}
+
 /// The sums of a key's cells by range of the hash of their addresses. At most 257 rows.
 ///
 /// # Errors

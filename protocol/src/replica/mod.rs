@@ -9,6 +9,7 @@ pub mod show;
 mod split;
 mod store;
 mod stored;
+pub(crate) mod transfer;
 
 use std::collections::BTreeSet;
 

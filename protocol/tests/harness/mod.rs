@@ -16,7 +16,7 @@ use coterie_crdt::{Cells, Root, State};
 use coterie_protocol::repair::barrier::{self, BarrierId};
 use coterie_protocol::rows::address::KeyPrefix;
 use coterie_protocol::rows::{
-    Direction, KeyRange, MemoryStore, NotResident, Row, Rows, Space, Store, Whole, whole,
+    Change, Direction, KeyRange, MemoryStore, NotResident, Row, Rows, Space, Store, Whole, whole,
 };
 use coterie_protocol::{
     Action, After, ClientId, ControlEvent, Effects, Event, Lane, Liveness, Settings, Start, View,
@@ -70,8 +70,9 @@ pub(crate) struct Cluster {
     disturbs: Option<Disturbs>,
     /// Called with each message that is delivered or lost.
     watches: Option<Watches>,
-    /// Rows read so far.
+    /// Rows read so far, and bytes of rows written.
     pub(crate) rows_read: usize,
+    pub(crate) bytes_written: usize,
     clients: u64,
 }
 
@@ -122,6 +123,7 @@ impl Cluster {
             disturbs: None,
             watches: None,
             rows_read: 0,
+            bytes_written: 0,
             clients: 0,
         };
         for index in 0..cluster.nodes.len() {
@@ -265,6 +267,7 @@ impl Cluster {
             let found = node.lanes[lane].read(&event, &counted).expect("all is in memory");
             self.rows_read += counted.read.get();
             node.lanes[lane].handle(event, found, self.now, &mut effects);
+            self.bytes_written += effects.batch.changes().iter().map(written).sum::<usize>();
             node.store.commit(&effects.batch).unwrap();
             if node.syncs {
                 node.store.sync().unwrap();
@@ -460,6 +463,15 @@ impl Cluster {
         let digests: BTreeSet<u128> =
             self.owners(key).iter().map(|owner| self.rows(*owner, key).digest()).collect();
         digests.len() == 1
+    }
+}
+
+/// How many bytes a change writes.
+fn written(change: &Change) -> usize {
+    match change {
+        Change::Put(_, key, row) => key.len() + row.len(),
+        Change::Delete(_, key) => key.len(),
+        Change::DeleteRange(..) => 0,
     }
 }
 

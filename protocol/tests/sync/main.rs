@@ -7,4 +7,6 @@ mod harness;
 mod barriers;
 mod converges;
 mod costs;
+mod keys;
+mod transfers;
 mod writes;

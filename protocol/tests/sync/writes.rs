@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use coterie_crdt::operation::{HashOperation, Operation, SetOperation, SetVerb, StringOperation};
-use coterie_crdt::{Actor, Actors, Cells, Clock, Mint, State};
+use coterie_crdt::{Actor, Actors, Cells, Clock, Delta, Mint, State};
 use coterie_protocol::rows::Space;
 use coterie_ring::NodeId;
 use coterie_wire::peer::write::{Change, Durability, Write};
@@ -26,7 +26,7 @@ pub(crate) fn write(
     write_over(cluster, at, key, &rows, operation, to);
 }
 
-/// As [`write`], where the rows that the operation sees are at hand.
+/// As [`write`], where the rows that the operation sees are at hand. What it changed, if it can be done.
 pub(crate) fn write_over(
     cluster: &mut Cluster,
     at: NodeId,
@@ -34,16 +34,17 @@ pub(crate) fn write_over(
     rows: &State,
     operation: &Operation,
     to: &[NodeId],
-) {
+) -> Option<Delta> {
     let minted = rows.root().map(|root| root.minted().into_owned()).unwrap_or_default();
     let actors = Actors::new(Actor(u64::try_from(at.0).expect("small ids")));
     let next = actors.next_dot(&minted).expect("few dots");
     let (mut clock, random) = (Clock::new(), minted.vector().len() as u64);
     let mut mint = Mint::new(next, &mut clock, cluster.now.wall_millis, random);
-    let Ok((_, delta)) = operation.evaluate(rows, &mut mint) else { return };
+    let (_, delta) = operation.evaluate(rows, &mut mint).ok()?;
     for to in to {
         store(cluster, *to, key, Change::Delta(delta.clone()));
     }
+    Some(delta)
 }
 
 /// Stores a change at one owner.

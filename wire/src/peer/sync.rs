@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use coterie_crdt::{Context, Partial};
+use coterie_crdt::{Address, Context, Partial};
 use coterie_ring::Partition;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -81,16 +81,16 @@ pub enum Step {
         /// The sums of all sub-ranges, 16 bytes each.
         leaves: Bytes,
     },
-    /// Open the differing leaves between two hashes, both inside: the 64-bit sums of each, in order.
+    /// Open the differing leaves between two hashes, both inside: the 32-bit sums of each, in order.
     Open {
         /// The first hash.
         from: u64,
         /// The last.
         to: u64,
-        /// 8 bytes each.
+        /// 4 bytes each.
         sums: Bytes,
     },
-    /// Of each open range, in order: 0xff and the 64-bit sum of its lower half; or how many rows there are,
+    /// Of each open range, in order: 0xff and the 32-bit sum of its lower half; or how many rows there are,
     /// and 4 bytes of each; or 0xfe for more than that.
     Halve {
         /// All open ranges.
@@ -110,6 +110,16 @@ pub enum Step {
     Close {
         /// The digest of the slice, of a session on a slice.
         root: u128,
+    },
+    /// Send the cells of the key that come next: the sender receives all of them, in order.
+    Fetch {
+        /// The last one that it has received; none before the first.
+        after: Option<Address>,
+    },
+    /// Join these cells of the key: the receiver is sent all of them, in order.
+    Chunk {
+        /// The cells.
+        chunk: Chunk,
     },
 }
 
@@ -136,6 +146,9 @@ pub enum Answer {
         rows: u64,
         /// As in [`Answer::Leaves`].
         differing: Bytes,
+        /// How far the receiver has come in receiving all cells of a replica whose context the step's
+        /// covers, where it is in the middle of that: the sender can go on.
+        transfer: Option<Cursor>,
     },
     /// Of each range that was opened: [`Verdict`]s. Of each range that was listed: a bit per row, set where
     /// the row differs.
@@ -161,6 +174,16 @@ pub enum Answer {
         /// Whether they are.
         equal: bool,
     },
+    /// The cells that were asked for by [`Step::Fetch`].
+    Chunk {
+        /// The cells.
+        chunk: Chunk,
+    },
+    /// What came by [`Step::Chunk`] is joined.
+    Received {
+        /// How far the receiver has come; `None` once it has all.
+        transfer: Option<Cursor>,
+    },
     /// The session ends here: nothing more was joined.
     Ended(End),
 }
@@ -174,8 +197,9 @@ pub enum End {
     /// It has as many under way as it may have.
     #[error("too many sessions are under way")]
     Busy,
-    /// A key waits for the sweep of a delete: ask again later.
-    #[error("sums wait for a sweep")]
+    /// A key waits for the sweep of a delete, for its index, or for all cells of another replica that has seen
+    /// more: ask again later.
+    #[error("a key waits for a job")]
     Counting,
     /// Its rows of the key are damaged.
     #[error("rows are damaged")]
@@ -212,6 +236,24 @@ pub enum Parcel {
     Keys(Vec<KeyState>),
     /// Cells of the key.
     Cells(Box<Partial>),
+}
+
+/// All cells of a key after one address, up to another and with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The last address before it; none in the first chunk.
+    pub after: Option<Address>,
+    /// The last address; that of the expiry, which is behind all others, in the last chunk.
+    pub upto: Address,
+    /// The cells, with the root.
+    pub cells: Box<Partial>,
+}
+
+/// How far a replica has come in receiving all cells of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last address received; `None` before the first.
+    pub after: Option<Address>,
 }
 
 /// A key as its sender has it.
@@ -301,6 +343,8 @@ impl Roots {
 }
 
 grows! {
+    Chunk { after, upto, cells }
+    Cursor { after }
     KeyState { key, digest, contents }
 }
 

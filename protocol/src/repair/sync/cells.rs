@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use coterie_crdt::digest::cell_digest;
 use coterie_crdt::encoding::decode_cell;
 use coterie_crdt::{
-    Address, Cell, Cells, Context, Footprint, Kind, Partial, Root, State, adopt_context,
+    Address, Cell, Cells, Context, Footprint, Kind, Partial, Root, State, Transfer, adopt_context,
 };
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Key, Slice};
@@ -14,7 +14,7 @@ use coterie_wire::{Key, Slice};
 use super::halving::{Entry, HashRange};
 use super::listing::ENTRIES_MAX;
 use crate::digests::LEAVES;
-use crate::effects::Effects;
+use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::replica::large::{self, Sums};
 use crate::replica::{self, Stored};
@@ -30,8 +30,10 @@ const ROWS_MAX: usize = 768;
 /// Why the cells of a key cannot be compared now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotNow {
-    /// A delete is being swept, or the order of the cells is being built.
+    /// A delete is being swept.
     Waits,
+    /// The order of the cells is being built.
+    Unordered,
     /// Rows are damaged (invariant 16).
     Damaged,
 }
@@ -45,6 +47,8 @@ pub(super) struct Measured {
     pub(super) rows: u64,
     /// The sums of its sub-ranges; `None` where it has too few cells to keep them.
     pub(super) sums: Option<Box<[u128; LEAVES]>>,
+    /// All of another replica's cells on their way here.
+    pub(super) transfer: Option<Transfer>,
 }
 
 /// Reads what is compared first.
@@ -59,17 +63,28 @@ pub(super) fn measure(
         }
         let sums = match large::sums(rows, prefix, &root)? {
             Sums::Small => None,
-            Sums::Building => return Ok(Err(NotNow::Waits)),
+            // Nothing is compared before the rest is here.
+            Sums::Building if root.transfer.is_some() => None,
+            Sums::Building => return Ok(Err(NotNow::Unordered)),
             Sums::Built(sums) => Some(sums),
         };
-        let Root { context, counts, .. } = root;
-        Ok(Ok(Measured { context, rows: counts.rows, sums }))
+        let Root { context, counts, transfer, .. } = root;
+        let transfer = transfer.map(|transfer| *transfer);
+        Ok(Ok(Measured { context, rows: counts.rows, sums, transfer }))
     };
     now(measured()).map(|measured| measured.unwrap_or(Err(NotNow::Damaged)))
 }
 
+/// What comes of a key that cannot be compared now: an order whose building a crash broke off is gone on with.
+pub(super) fn not_now(slice: Slice, key: &Key, why: NotNow, effects: &mut Effects) {
+    if why == NotNow::Unordered {
+        let event = replica::Event::Index { slice, key: key.clone() };
+        effects.lane(After::Written, crate::Event::Replica(event));
+    }
+}
+
 /// Tells what has to be fetched from what is damaged.
-fn now<T>(read: Result<T, ReadError>) -> Result<Option<T>, NotResident> {
+pub(super) fn now<T>(read: Result<T, ReadError>) -> Result<Option<T>, NotResident> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(ReadError::NotResident(rows)) => Err(rows),
@@ -171,10 +186,10 @@ impl CellLister {
         // An order that has ended, because the key has shrunk or is deleted, lists nothing: not told apart
         // from a key without cells there unless it is looked for.
         let root = fetch::root(rows, &self.prefix)?;
-        if !matches!(large::sums(rows, &self.prefix, &root), Ok(Sums::Built(_))) {
+        if !large::is_built(rows, &self.prefix, &root)? {
             return Ok(None);
         }
-        let page = ROWS_MAX - LEAVES - 2;
+        let page = ROWS_MAX - 2;
         let found = large::list(rows, &self.prefix, (from, to.min(self.to)), after, page)?;
         let place = match found.last() {
             Some(last) if found.len() == page => Place::Ordered(range, Some(last.clone())),

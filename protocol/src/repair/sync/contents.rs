@@ -34,7 +34,7 @@ pub(super) enum Held {
     Small(Box<Stored>),
     /// One vote, of a key in a strong bucket.
     Vote(Box<Acceptor>),
-    /// Its root; there is more than is sent whole.
+    /// Its root; there is more than is sent whole, or will be once a transfer has ended.
     Large(Box<Root>),
     /// A delete of it is being swept, and its digest is not true until then.
     Counting,
@@ -56,7 +56,8 @@ impl Held {
         if root.is_counting() {
             return Ok(Held::Counting);
         }
-        if root.counts.rows > WHOLE_CELLS_MAX as u64 {
+        // What a transfer is yet to bring is no part of the key as it is here.
+        if root.counts.rows > WHOLE_CELLS_MAX as u64 || root.transfer.is_some() {
             return Ok(Held::Large(Box::new(root)));
         }
         let cells_max = WHOLE_CELLS_MAX + 1;

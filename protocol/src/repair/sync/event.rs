@@ -55,6 +55,20 @@ pub enum Event {
         /// With whom.
         with: NodeId,
     },
+    /// All cells of another replica's key are on their way here.
+    Transfer {
+        /// In which slice.
+        slice: Slice,
+        /// Of which key.
+        key: Key,
+        /// Whether some have just been joined.
+        moved: bool,
+    },
+    /// A transfer that nobody goes on with is given up, the next rows of it.
+    GiveUp {
+        /// Of which key.
+        key: Key,
+    },
     /// A session that it began goes on with the next chunk of rows.
     Ours {
         /// Names the session.

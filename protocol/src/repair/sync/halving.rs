@@ -1,6 +1,6 @@
 //! Halving: how two sides find the rows that differ, at the cost of the difference.
 //!
-//! Both list what they have of some ranges of hashes. One 64-bit sum is sent for each range that is halved; the other
+//! Both list what they have of some ranges of hashes. One 32-bit sum is sent for each range that is halved; the other
 //! half's follows by subtraction. A range with two rows or less on either side is listed, 4 bytes a row.
 //! Sums are seeded anew for each session, and at the end the full digests of the rows found equal are summed and
 //! compared: a collision can only cost another session.
@@ -59,18 +59,18 @@ impl HashRange {
 pub(super) struct Listing {
     entries: Vec<Entry>,
     /// At i: the sum of the marks of the first i entries.
-    sums: Vec<u64>,
+    sums: Vec<u32>,
     differs: Vec<bool>,
 }
 
 impl Listing {
     pub(super) fn new(mut entries: Vec<Entry>, salt: u64) -> Self {
         entries.sort_unstable_by(|a, b| (a.hash, &a.at).cmp(&(b.hash, &b.at)));
-        let mut sum: u64 = 0;
+        let mut sum: u32 = 0;
         let mut sums = Vec::with_capacity(entries.len() + 1);
         sums.push(0);
         for entry in &entries {
-            sum = sum.wrapping_add(xxh3_64_with_seed(&entry.digest.to_be_bytes(), salt));
+            sum = sum.wrapping_add(mark(entry.digest, salt));
             sums.push(sum);
         }
         let differs = vec![false; entries.len()];
@@ -88,15 +88,13 @@ impl Listing {
         from..from + count
     }
 
-    fn sum(&self, inside: &std::ops::Range<usize>) -> u64 {
+    fn sum(&self, inside: &std::ops::Range<usize>) -> u32 {
         self.sums[inside.end].wrapping_sub(self.sums[inside.start])
     }
 
     /// Four bytes that tell a row from others of its range.
     fn mark(&self, at: usize) -> [u8; 4] {
-        let mark = self.sums[at + 1].wrapping_sub(self.sums[at]);
-        let [_, _, _, _, a, b, c, d] = mark.to_be_bytes();
-        [a, b, c, d]
+        self.sums[at + 1].wrapping_sub(self.sums[at]).to_be_bytes()
     }
 
     fn differ(&mut self, inside: std::ops::Range<usize>) {
@@ -114,6 +112,12 @@ impl Listing {
         let differing = self.entries.iter().zip(&self.differs).filter(|(_, differs)| **differs);
         differing.map(|(entry, _)| &entry.at)
     }
+}
+
+/// What a row adds to the sums of its session.
+fn mark(digest: u128, salt: u64) -> u32 {
+    let [_, _, _, _, mark @ ..] = xxh3_64_with_seed(&digest.to_be_bytes(), salt).to_be_bytes();
+    u32::from_be_bytes(mark)
 }
 
 /// The side that asks.
@@ -150,9 +154,9 @@ impl Asking {
 
     /// The sums of the ranges as they were opened.
     pub(super) fn totals(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(8 * self.open.len());
+        let mut bytes = BytesMut::with_capacity(4 * self.open.len());
         for open in &self.open {
-            bytes.put_u64(self.listing.sum(&self.listing.inside(open.range)));
+            bytes.put_u32(self.listing.sum(&self.listing.inside(open.range)));
         }
         bytes.freeze()
     }
@@ -170,13 +174,13 @@ impl Asking {
 
     /// The next question about every open range.
     pub(super) fn question(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(9 * self.open.len());
+        let mut bytes = BytesMut::with_capacity(5 * self.open.len());
         for open in &self.open {
             match self.ask(open) {
                 Ask::Halve => {
                     bytes.put_u8(HALVED);
                     let [lower, _] = open.range.halves();
-                    bytes.put_u64(self.listing.sum(&self.listing.inside(lower)));
+                    bytes.put_u32(self.listing.sum(&self.listing.inside(lower)));
                 }
                 Ask::List => {
                     let inside = self.listing.inside(open.range);
@@ -235,7 +239,7 @@ impl Asking {
 pub(super) struct Answering {
     pub(super) listing: Listing,
     /// With the sums of the side that asks.
-    open: Vec<(HashRange, u64)>,
+    open: Vec<(HashRange, u32)>,
 }
 
 impl Answering {
@@ -245,19 +249,19 @@ impl Answering {
         ranges: &[HashRange],
         totals: &Bytes,
     ) -> Result<(Self, Bytes), Mismatch> {
-        if totals.len() != 8 * ranges.len() {
+        if totals.len() != 4 * ranges.len() {
             return Err(Mismatch);
         }
         let mut answering = Answering { listing, open: Vec::new() };
         let (mut bits, mut totals) = (Bits::default(), totals.clone());
         for range in ranges {
-            let verdict = answering.judge(*range, totals.get_u64());
+            let verdict = answering.judge(*range, totals.get_u32());
             bits.put_verdict(verdict);
         }
         Ok((answering, bits.bytes.freeze()))
     }
 
-    fn judge(&mut self, range: HashRange, theirs: u64) -> Verdict {
+    fn judge(&mut self, range: HashRange, theirs: u32) -> Verdict {
         let inside = self.listing.inside(range);
         if theirs == self.listing.sum(&inside) {
             return Verdict::Equal;
@@ -281,7 +285,7 @@ impl Answering {
         for (range, total) in std::mem::take(&mut self.open) {
             match question.try_get_u8().map_err(|_short| Mismatch)? {
                 HALVED if range.from < range.to => {
-                    let lower = question.try_get_u64().map_err(|_short| Mismatch)?;
+                    let lower = question.try_get_u32().map_err(|_short| Mismatch)?;
                     let sums = [lower, total.wrapping_sub(lower)];
                     for (half, theirs) in range.halves().into_iter().zip(sums) {
                         let verdict = self.judge(half, theirs);
@@ -464,12 +468,12 @@ mod tests {
     }
 
     #[test]
-    fn one_row_among_four_thousand_costs_a_hundred_and_fifty_bytes() {
+    fn one_row_among_four_thousand_costs_a_hundred_bytes() {
         let hash = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mine: BTreeSet<(u64, u64)> = (0..4_096).map(|n| (hash(n), n + 1)).collect();
         let mut theirs = mine.clone();
         theirs.remove(&(hash(77), 78));
         let (_, _, bytes) = run(&mine, &theirs);
-        assert!(bytes <= 150, "{bytes} bytes");
+        assert!(bytes <= 100, "{bytes} bytes");
     }
 }

@@ -6,6 +6,7 @@
 //! another session (invariant 20), and state of one purge epoch is never joined into another (invariant 19).
 
 mod cells;
+mod chunk;
 mod contents;
 mod event;
 mod halving;
@@ -17,6 +18,8 @@ mod rounds;
 mod sessions;
 mod space;
 mod theirs;
+mod transfers;
+mod way;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,7 @@ use ours::Ours;
 use pace::Pace;
 use rounds::Rounds;
 use theirs::Theirs;
+use transfers::Transfers;
 
 pub use event::{Asker, Event, SyncError, Told};
 
@@ -60,6 +64,7 @@ pub struct Synchroniser {
     ready: BTreeSet<(Slice, NodeId)>,
     /// Those that a session has just not made equal, with when they are ready again.
     resting: BTreeMap<(Slice, NodeId), Duration>,
+    transfers: Transfers,
     pace: Pace,
 }
 
@@ -85,7 +90,11 @@ impl Synchroniser {
                 let session = session.filter(|session| session.is_allowed(shared));
                 session.map(|session| session.read(shared, rows))
             }
-            Event::Key { .. } | Event::Now { .. } | Event::Dirty { .. } => None,
+            Event::GiveUp { key } => Some(self.transfers.read(key, rows).map(ours::Found::Stored)),
+            Event::Key { .. }
+            | Event::Now { .. }
+            | Event::Dirty { .. }
+            | Event::Transfer { .. } => None,
         };
         found.unwrap_or(Ok(ours::Found::Nothing)).map(Found)
     }

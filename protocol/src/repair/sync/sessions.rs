@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use coterie_crdt::encoding::encode_partial;
 use coterie_ring::NodeId;
 use coterie_wire::peer::sync::{Answer, End, Sync};
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
@@ -72,6 +73,13 @@ impl Synchroniser {
                         tell_slice(slice, with, asker, began, Err(error), effects);
                     }
                 }
+            }
+            Event::Transfer { slice, key, moved } => {
+                self.transfers.note(shared, (slice, key), moved);
+            }
+            Event::GiveUp { key } => {
+                let ours::Found::Stored(stored) = found.0 else { return };
+                self.transfers.give_up(shared, key, stored, effects);
             }
             Event::Dirty { slice, with } => {
                 self.ready.insert((slice, with));
@@ -310,8 +318,18 @@ impl Synchroniser {
         let Body::Sync(Sync::Answer { number, pause, answer }) = message.body else { return };
         let ours = self.ours.get_mut(&request).filter(|ours| ours.with == from);
         let Some(ours) = ours.filter(|ours| Some(ours.slice) == slice) else { return };
-        let bytes =
-            if let Answer::Rows { parcel, .. } = &*answer { work::weight(parcel) } else { 0 };
+        let bytes = match &*answer {
+            Answer::Rows { parcel, .. } => work::weight(parcel),
+            Answer::Chunk { chunk } => encode_partial(&chunk.cells).len(),
+            Answer::Leaves { .. }
+            | Answer::Same
+            | Answer::Key { .. }
+            | Answer::Cells { .. }
+            | Answer::Verdicts { .. }
+            | Answer::Received { .. }
+            | Answer::Closed { .. }
+            | Answer::Ended(_) => 0,
+        };
         let rate = shared.settings.repair_bytes_per_second;
         let pause = pause.max(self.pace.take(bytes, rate, shared.now.monotonic));
         let next = if matches!(*answer, Answer::Ended(_)) || ours.is_of(shared, epoch) {
@@ -370,6 +388,7 @@ impl Synchroniser {
             self.follow(shared, session, ours::Next::End(Err(error)), effects);
         }
         self.theirs.retain(|_, theirs| theirs.due() > now);
+        self.transfers.tick(shared, effects);
         let rested = self.resting.iter().filter(|(_, due)| **due <= now).map(|(pair, _)| *pair);
         self.ready.extend(rested);
         self.resting.retain(|_, due| *due > now);
@@ -382,7 +401,8 @@ impl Synchroniser {
         let ours = self.ours.values().filter_map(Ours::due);
         let theirs = self.theirs.values().map(Theirs::due);
         let resting = self.resting.values().copied();
-        ours.chain(theirs).chain(resting).chain(self.rounds.due()).min()
+        let others = self.rounds.due().into_iter().chain(self.transfers.next_deadline());
+        ours.chain(theirs).chain(resting).chain(others).min()
     }
 }
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_crdt::Context;
+use coterie_crdt::encoding::encode_partial;
+use coterie_crdt::{Address, Context};
 use coterie_ring::NodeId;
-use coterie_wire::peer::sync::{Answer, End, Parcel, Step, Sync};
+use coterie_wire::peer::sync::{Answer, Cursor, End, Parcel, Step, Sync};
 use coterie_wire::{Body, Message, RequestId, Slice};
 
 use super::cells::{self, Measured, NotNow};
+use super::chunk::{self, Received, Receiving};
 use super::halving::{Answering, Entry, HashRange, Listing};
 use super::lister::Lister;
 use super::ours::Found;
@@ -73,6 +75,10 @@ enum Job {
     Measuring(Bytes),
     /// What the peer had seen of the key is taken in.
     Adopting,
+    /// All cells of the key go to the peer, in order: those after one are read.
+    Sending(Option<Address>),
+    /// All of the peer's come here: those of a chunk are joined.
+    Receiving(Receiving),
 }
 
 /// What a session wants to have done next.
@@ -116,6 +122,8 @@ impl Theirs {
             | Step::Halve { .. }
             | Step::Pull { .. }
             | Step::Push { .. }
+            | Step::Fetch { .. }
+            | Step::Chunk { .. }
             | Step::Close { .. } => return Err(End::Unknown),
         };
         if let Subject::Cells(key) = &subject
@@ -260,9 +268,21 @@ impl Theirs {
                     Next::Answer(answer)
                 })
             }
-            Step::Slice { .. } | Step::Key { .. } | Step::Cells { .. } | Step::Open { .. } => {
-                Err(End::Malformed)
+            Step::Fetch { after } if self.subject != Subject::Keys => {
+                self.job = Job::Sending(after);
+                Ok(Next::Work)
             }
+            Step::Chunk { chunk } if self.subject != Subject::Keys => {
+                self.received = encode_partial(&chunk.cells).len();
+                self.job = Job::Receiving(Receiving::new(chunk, self.context.clone()));
+                Ok(Next::Work)
+            }
+            Step::Slice { .. }
+            | Step::Key { .. }
+            | Step::Cells { .. }
+            | Step::Open { .. }
+            | Step::Fetch { .. }
+            | Step::Chunk { .. } => Err(End::Malformed),
         }
     }
 
@@ -307,8 +327,16 @@ impl Theirs {
                 Some(prefix) => cells::measure(rows, &prefix)?,
                 None => Err(NotNow::Damaged),
             }),
-            Job::Adopting => Found::Adopt(match self.prefix() {
+            Job::Adopting => Found::Stored(match self.prefix() {
                 Some(prefix) => cells::read_to_adopt(rows, &prefix)?.map(Box::new),
+                None => None,
+            }),
+            Job::Sending(after) => Found::Chunk(match self.prefix() {
+                Some(prefix) => chunk::read(rows, &prefix, after.as_ref())?,
+                None => None,
+            }),
+            Job::Receiving(receiving) => Found::Stored(match self.prefix() {
+                Some(prefix) => receiving.read(rows, &prefix)?,
                 None => None,
             }),
         })
@@ -354,10 +382,18 @@ impl Theirs {
                 self.give()
             }
             (Job::Measuring(leaves), Found::Measured(measured)) => {
-                Next::Answer(self.measured(measured, &leaves).unwrap_or_else(Answer::Ended))
+                let measured = self.measured(measured, &leaves, effects);
+                Next::Answer(measured.unwrap_or_else(Answer::Ended))
             }
-            (Job::Adopting, Found::Adopt(stored)) => {
+            (Job::Adopting, Found::Stored(stored)) => {
                 Next::Answer(self.adopt(shared, stored, effects).unwrap_or_else(Answer::Ended))
+            }
+            (Job::Sending(_), Found::Chunk(chunk)) => {
+                let chunk = chunk.map(|chunk| Answer::Chunk { chunk: *chunk });
+                Next::Answer(chunk.unwrap_or(Answer::Ended(End::Damaged)))
+            }
+            (Job::Receiving(receiving), Found::Stored(stored)) => {
+                self.receive(shared, receiving, stored, effects)
             }
             (Job::Giving, Found::Gave(gave)) => {
                 self.giving.take(gave);
@@ -396,11 +432,24 @@ impl Theirs {
         &mut self,
         measured: Result<Measured, NotNow>,
         leaves: &Bytes,
+        effects: &mut Effects,
     ) -> Result<Answer, End> {
-        let Measured { context, rows, sums } = measured.map_err(|not_now| match not_now {
-            NotNow::Waits => End::Counting,
-            NotNow::Damaged => End::Damaged,
+        let Subject::Cells(key) = &self.subject else { return Err(End::Malformed) };
+        let Measured { context, rows, sums, transfer } = measured.map_err(|why| {
+            cells::not_now(self.slice, key, why, effects);
+            match why {
+                NotNow::Waits | NotNow::Unordered => End::Counting,
+                NotNow::Damaged => End::Damaged,
+            }
         })?;
+        if let Some(transfer) = &transfer {
+            chunk::note(self.slice, key, false, effects);
+            if !self.context.covers(&transfer.context) {
+                // The peer has seen less than the replica whose cells are on their way here.
+                return Err(End::Counting);
+            }
+        }
+        let transfer = transfer.map(|transfer| Cursor { after: transfer.cursor });
         self.ordered = sums.is_some();
         self.leaves = match sums {
             Some(sums) if !leaves.is_empty() => {
@@ -411,7 +460,26 @@ impl Theirs {
         // The root of a key, with its register, is compared with nothing: it always goes.
         self.giving.root = true;
         let differing = self.leaves.bytes();
-        Ok(Answer::Cells { context, rows, differing })
+        Ok(Answer::Cells { context, rows, differing, transfer })
+    }
+
+    /// Joins the next rows of a chunk, and says how far that came.
+    fn receive(
+        &mut self,
+        shared: &mut Shared,
+        receiving: Receiving,
+        stored: Option<Box<Stored>>,
+        effects: &mut Effects,
+    ) -> Next {
+        let Subject::Cells(key) = &self.subject else { return Next::Wait };
+        match receiving.take(shared, (self.slice, key), stored, effects) {
+            Received::Part => {
+                self.job = Job::Receiving(receiving);
+                Next::Work
+            }
+            Received::All(transfer) => Next::Answer(Answer::Received { transfer }),
+            Received::Not => Next::Answer(Answer::Ended(End::Counting)),
+        }
     }
 
     /// Takes in what the peer had seen of the key, all of which is joined.
@@ -460,7 +528,11 @@ impl Theirs {
         let Some((answer, pause)) = self.answer.clone() else { return };
         let after = match &answer {
             Answer::Closed { .. } => After::Synced,
-            Answer::Rows { .. } | Answer::Same | Answer::Key { .. } => After::Durable,
+            Answer::Rows { .. }
+            | Answer::Same
+            | Answer::Key { .. }
+            | Answer::Chunk { .. }
+            | Answer::Received { .. } => After::Durable,
             Answer::Leaves { .. }
             | Answer::Cells { .. }
             | Answer::Verdicts { .. }

@@ -34,12 +34,20 @@ impl Ours {
         measured: Result<Measured, NotNow>,
         effects: &mut Effects,
     ) -> Next {
-        let (Some(key), Ok(measured)) = (self.of_key().cloned(), measured) else {
+        let Some(key) = self.of_key().cloned() else {
             return Next::End(Err(SyncError::Incomplete));
         };
-        let Measured { context, rows, sums } = measured;
-        self.ordered = sums.is_some();
-        let leaves = sums.map_or(Bytes::new(), |sums| space::pack(&sums));
+        let measured = match measured {
+            Ok(measured) => measured,
+            Err(why) => {
+                cells::not_now(self.slice, &key, why, effects);
+                return Next::End(Err(SyncError::Incomplete));
+            }
+        };
+        self.ordered = measured.sums.is_some();
+        let leaves = measured.sums.as_ref().map_or(Bytes::new(), |sums| space::pack(sums));
+        let (context, rows) = (measured.context.clone(), measured.rows);
+        self.measured = Some(measured);
         let step = Step::Cells { key, salt: self.salt, context, rows, leaves };
         self.phase = Phase::Matching;
         self.send(shared, step, Duration::ZERO, effects);

@@ -1,6 +1,8 @@
 //! Sessions that this node began: it asks step by step, until everything is joined on both sides.
 
 mod key;
+mod phase;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,17 +13,20 @@ use coterie_wire::peer::sync::{Answer, Contents, End, Parcel, Step, Sync};
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
 
 use super::cells::{self, Measured, NotNow};
-use super::contents::Held;
+use super::chunk::{self, Receiving};
 use super::event::{Asker, SyncError};
 use super::halving::{Asking, Entry, HashRange, Listing, Mismatch};
-use super::lister::{Listed, Lister};
+use super::lister::Lister;
 use super::space::{self, Leaves, Subject};
-use super::work::{self, Gave, Giving, Taking, Took};
+use super::way::Done;
+use super::work::{self, Giving, Taking};
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
 use crate::repair::scrub;
-use crate::replica::Stored;
 use crate::rows::{NotResident, Rows};
+use phase::{Phase, Then};
+
+pub(super) use phase::{Found, Next};
 
 /// How long an answer is waited for before the step is sent again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -54,10 +59,15 @@ pub(super) struct Ours {
     /// How long to wait before more rows are asked for or sent: the credit of who receives them.
     pause: Duration,
     large: BTreeSet<Key>,
+    /// Whether the last large key could not be synchronised because the peer did not answer.
+    unreachable: bool,
     /// Of a key: what the peer had seen before it read the first cell, and whether this node keeps the order
     /// of its cells.
     context: Context,
     ordered: bool,
+    /// Of a key: what this node had seen and had of it then, and what was transferred since.
+    measured: Option<Measured>,
+    transferred: Done,
     incomplete: bool,
 }
 
@@ -67,78 +77,6 @@ struct Flight {
     step: Step,
     due: Duration,
     sent: u8,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// The key is being read.
-    Reading,
-    /// The key is being joined by the peer.
-    Joining,
-    /// What is compared first of a large key is being read.
-    Measuring,
-    /// The sums of its sub-ranges are being compared.
-    Matching,
-    /// The sums of leaves are being compared.
-    Opening,
-    /// The rows of some leaves are being listed.
-    Listing(Lister),
-    /// Ranges are being opened, and then halved.
-    Comparing { asking: Box<Asking>, opened: bool },
-    /// Rows of the peer are asked for.
-    Pulling { equal: u128 },
-    /// Rows of the peer are being joined.
-    Taking { taking: Taking, then: Then },
-    /// Rows for the peer are being read.
-    Giving,
-    /// Rows for the peer are on their way.
-    Given,
-    /// Large keys are being synchronised, in sessions of their own.
-    Keys,
-    /// The whole is compared.
-    Closing,
-    /// What the peer had seen of a key is being taken in.
-    Adopting,
-}
-
-/// What follows when rows of the peer are joined.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    /// The peer has more.
-    Pull { equal: u128 },
-    /// These were all that it found to differ.
-    Give,
-    /// These were what it has more of than it was given.
-    Next { more: bool },
-    /// That was all.
-    End,
-}
-
-/// What one event of a session has read.
-#[derive(Debug)]
-pub(super) enum Found {
-    Nothing,
-    Held(Box<Held>),
-    Measured(Result<Measured, NotNow>),
-    Adopt(Option<Box<Stored>>),
-    Listed(Listed),
-    Took(Took),
-    Gave(Gave),
-}
-
-/// What a session wants to have done next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Nothing: it waits for an answer.
-    Wait,
-    /// To be handed its event, to go on with rows.
-    Work,
-    /// The next large key is to be synchronised, in a session of its own.
-    Key(Key),
-    /// It has ended.
-    End(Result<(), SyncError>),
-    /// It has ended, and both sides had this digest of the slice at the end.
-    Equal(u128),
 }
 
 impl Ours {
@@ -196,8 +134,11 @@ impl Ours {
             giving: Giving::default(),
             pause: Duration::ZERO,
             large: BTreeSet::new(),
+            unreachable: false,
             context: Context::new(),
             ordered: false,
+            measured: None,
+            transferred: Done::default(),
             incomplete: false,
         }
     }
@@ -298,12 +239,16 @@ impl Ours {
                 Ok(Next::Work)
             }
             (Phase::Joining, Answer::Key { key }) => self.take(Parcel::Keys(vec![key]), Then::End),
-            (Phase::Matching, Answer::Cells { context, differing, .. }) => {
+            (Phase::Matching, Answer::Cells { context, rows, differing, transfer }) => {
                 self.leaves = Some(Leaves::told(&differing).ok_or(SyncError::Refused)?);
                 self.context = context;
-                self.giving.root = true;
-                Ok(self.list(shared, effects))
+                self.matched(shared, (rows, transfer.as_ref()), effects)
             }
+            (Phase::Fetching, Answer::Chunk { chunk }) => {
+                self.phase = Phase::Receiving(Receiving::new(chunk, self.context.clone()));
+                Ok(Next::Work)
+            }
+            (Phase::Sent(after), Answer::Received { transfer }) => self.received(after, transfer),
             (Phase::Closing, Answer::Closed { .. }) if self.of_key().is_some() => {
                 self.phase = Phase::Adopting;
                 Ok(Next::Work)
@@ -432,10 +377,12 @@ impl Ours {
         effects: &mut Effects,
     ) -> Next {
         self.incomplete |= outcome.is_err();
-        match outcome {
-            Err(error @ SyncError::Unreachable) => Next::End(Err(error)),
-            Ok(()) | Err(_) => self.after_rows(shared, effects),
+        // One key may be what the peer cannot be asked about; two in a row are the peer.
+        let unreachable = outcome == Err(SyncError::Unreachable);
+        if std::mem::replace(&mut self.unreachable, unreachable) && unreachable {
+            return Next::End(Err(SyncError::Unreachable));
         }
+        self.after_rows(shared, effects)
     }
 
     /// Reads the next rows.
@@ -449,8 +396,16 @@ impl Ours {
                 Some(prefix) => cells::measure(rows, &prefix)?,
                 None => Err(NotNow::Damaged),
             }),
-            Phase::Adopting => Found::Adopt(match self.prefix() {
+            Phase::Adopting => Found::Stored(match self.prefix() {
                 Some(prefix) => cells::read_to_adopt(rows, &prefix)?.map(Box::new),
+                None => None,
+            }),
+            Phase::Receiving(receiving) => Found::Stored(match self.prefix() {
+                Some(prefix) => receiving.read(rows, &prefix)?,
+                None => None,
+            }),
+            Phase::Sending(after) => Found::Chunk(match self.prefix() {
+                Some(prefix) => chunk::read(rows, &prefix, after.as_ref())?,
                 None => None,
             }),
             Phase::Joining
@@ -460,6 +415,8 @@ impl Ours {
             | Phase::Pulling { .. }
             | Phase::Given
             | Phase::Keys
+            | Phase::Fetching
+            | Phase::Sent(_)
             | Phase::Closing => Found::Nothing,
         })
     }
@@ -477,7 +434,11 @@ impl Ours {
             (Phase::Measuring, Found::Measured(measured)) => {
                 self.measured(shared, measured, effects)
             }
-            (Phase::Adopting, Found::Adopt(stored)) => self.adopt(shared, stored, effects),
+            (Phase::Adopting, Found::Stored(stored)) => self.adopt(shared, stored, effects),
+            (Phase::Receiving(receiving), Found::Stored(stored)) => {
+                self.receive(shared, receiving, stored, effects)
+            }
+            (Phase::Sending(_), Found::Chunk(chunk)) => self.send_chunk(shared, chunk, effects),
             (Phase::Listing(mut lister), Found::Listed(listed)) => {
                 lister.take(listed);
                 if !lister.is_done() {
