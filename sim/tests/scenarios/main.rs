@@ -1,6 +1,7 @@
 //! Bugs that seeds have found, each under the claim that it broke.
 
 mod amnesia;
+mod membership;
 
 use coterie_sim::{Options, run};
 

@@ -228,7 +228,7 @@ impl Swim {
             let heard_at = self.members.get(accusation.id).and_then(|member| member.heard_at);
             if heard_at.is_none_or(|at| at < since) {
                 self.learn(&accusation, now, effects);
-                self.tell_accused(accusation.id, None, now, effects);
+                self.show_its_record(accusation.id, None, now, effects);
             }
         }
     }

@@ -249,7 +249,7 @@ impl Swim {
         };
         if fit {
             self.learn(&accusation, now, effects);
-            self.tell_accused(probe.target, None, now, effects);
+            self.show_its_record(probe.target, None, now, effects);
         } else if matches!(self.isolation, Isolation::Doubtful { .. }) {
             self.withheld.push(accusation);
         }

@@ -7,7 +7,7 @@ use crate::attributes::Address;
 use crate::event::{Change, Effects, Transmit};
 use crate::identity::NodeId;
 use crate::probe::ERRAND;
-use crate::record::{Evidence, Rank};
+use crate::record::{Evidence, Rank, Record};
 use crate::wire::{DecodeError, Header, Item, Message, Packet, Part, decode_packet};
 
 /// How often at most a foreign cluster is reported.
@@ -88,6 +88,15 @@ impl Swim {
         self.receive_header(Some(from), &packet.header, now, effects);
         for part in packet.parts() {
             match part {
+                Part::Record(record) if record.head.id == self.own => {
+                    self.receive_own_record(
+                        from,
+                        packet.header.sender,
+                        &record.read(),
+                        now,
+                        effects,
+                    );
+                }
                 Part::Record(record) if self.knows(&record.head) => {}
                 Part::Record(record) => self.learn(&record.read(), now, effects),
                 Part::Message(message) => {
@@ -95,7 +104,40 @@ impl Swim {
                 }
             }
         }
+        self.ask_who_it_is(from, &packet.header, now, effects);
         self.compare(&packet.header, now, effects);
+    }
+
+    /// A peer says what it knows of this node. Where that is little more than the name, it is told the rest.
+    fn receive_own_record(
+        &mut self,
+        from: Address,
+        sender: NodeId,
+        record: &Record,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        self.learn(record, now, effects);
+        if record.attributes < self.members.own().attributes && self.is_running() {
+            self.tell_of(self.own, true, now);
+            effects.send(sender, from, Message::Gossip);
+        }
+    }
+
+    /// A peer of which no attributes are known, or only those of an earlier life, is shown its record. Nobody
+    /// else may be there who could tell them, and it cannot be compared with before they are known.
+    fn ask_who_it_is(
+        &mut self,
+        from: Address,
+        header: &Header,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        let Some(member) = self.members.get(header.sender) else { return };
+        let unknown = member.attributes.is_none_or(|known| known.generation < header.generation);
+        if unknown && member.evidence.rank != Rank::Left && self.is_running() {
+            self.show_its_record(header.sender, Some(from), now, effects);
+        }
     }
 
     /// What any message says of its sender.
@@ -119,7 +161,7 @@ impl Swim {
         let leaving =
             member.evidence.rank == Rank::Left && member.evidence.generation == header.generation;
         if member.evidence > evidence && !leaving {
-            self.tell_accused(sender, from, now, effects);
+            self.show_its_record(sender, from, now, effects);
         }
     }
 

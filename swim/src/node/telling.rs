@@ -43,15 +43,14 @@ impl Swim {
             writer.push(&members.own().record(now, Accusers::default(), true));
         }
         let destination = transmit.to.and_then(|id| members.get(id));
-        let mut told = None;
         if let Some(member) = destination
             && (transmit.tell || member.evidence.rank >= Rank::Suspect)
         {
             writer.push(&member.record(now, accusers(suspicions, member.id), true));
-            told = Some(member.id);
         }
         broadcasts.fill(transmissions, |id, with_attributes| {
-            if id == *own || Some(id) == told {
+            // The destination is told above what it does not know better.
+            if id == *own || Some(id) == transmit.to {
                 return true;
             }
             let member = members.get(id).expect("what is told of is held");
@@ -105,10 +104,10 @@ impl Swim {
         }
     }
 
-    /// Tells a member what is said of it, at most once per probe interval: answering every packet of a node
+    /// Shows a member what is known and said of it, at most once per probe interval: answering every packet of a node
     /// that does not take the hint would be a flood. To where it was heard from, if that is known: its own
     /// address may be another process's by now.
-    pub(super) fn tell_accused(
+    pub(super) fn show_its_record(
         &mut self,
         id: NodeId,
         heard_from: Option<Address>,

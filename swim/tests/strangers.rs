@@ -1,0 +1,60 @@
+//! Members of which nothing is known but that they speak.
+
+use std::time::Duration;
+
+use coterie_swim::simulation::Cluster;
+use coterie_swim::{Address, Parameters, Swim};
+
+const SECOND: Duration = Duration::from_secs(1);
+const STEP: Duration = Duration::from_millis(100);
+
+fn address(cluster: &Cluster, index: usize) -> Address {
+    let record = cluster.swim(index).map(Swim::own_record).expect("it runs");
+    record.attributes.expect("a node has attributes").peer
+}
+
+/// Both seeds forget the others, who do not forget them: nobody else can tell them where those are.
+#[test]
+fn seeds_that_restart_without_a_memory_learn_of_all_who_speak_to_them() {
+    for nodes in 3..8 {
+        for seed in 1..6 {
+            let mut cluster = Cluster::converged(nodes, seed, Parameters::default());
+            let seeds = [address(&cluster, 0), address(&cluster, 1)];
+            for index in 0..2 {
+                cluster.crash(index);
+                cluster.start_with(index, seeds.to_vec(), Vec::new());
+            }
+            let full = cluster.run_until(20 * SECOND, STEP, Cluster::full_view);
+            assert!(full.is_some(), "{nodes} nodes, seed {seed}");
+        }
+    }
+}
+
+/// Two who slept through others' restart, and agree with each other, know those by what their earlier lives announced.
+#[test]
+fn sleepers_learn_what_later_lives_announce() {
+    for seed in 1..6 {
+        let mut cluster = Cluster::converged(6, seed, Parameters::default());
+        for index in 4..6 {
+            cluster.suspend(index, coterie_swim::simulation::ProcessState::Stopped, 30 * SECOND);
+        }
+        for index in 0..4 {
+            let seeds = (0..4).map(|other| address(&cluster, other)).collect();
+            cluster.crash(index);
+            cluster.start_with(index, seeds, Vec::new());
+        }
+        cluster.run_for(30 * SECOND);
+        let known = |cluster: &Cluster| {
+            (0..6).all(|observer| {
+                let swim = cluster.swim(observer).expect("it runs");
+                (0..6).filter(|index| *index != observer).all(|index| {
+                    let own = cluster.swim(index).expect("it runs").own_record().attributes;
+                    let mut shown = swim.view().filter(|(id, ..)| *id == cluster.id(index));
+                    shown.any(|(_, _, attributes)| Some(*attributes) == own)
+                })
+            })
+        };
+        let all = cluster.run_until(30 * SECOND, STEP, known);
+        assert!(all.is_some(), "seed {seed}");
+    }
+}
