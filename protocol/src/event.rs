@@ -128,12 +128,14 @@ pub enum ControlEvent {
         /// In which life.
         incarnation: Incarnation,
     },
-    /// Whether a lane keeps hints: told at its start, and when they become none or some. A draining node is
-    /// removed only once no lane keeps any (invariant 18).
+    /// Whether a lane keeps hints: told at its start, when they become none or some, and when it takes no more. A draining
+    /// node is removed only once no lane keeps any or takes any (invariant 18).
     HintsKept {
         /// Which lane.
         lane: u16,
         /// Whether it keeps any.
         any: bool,
+        /// Whether it takes no more: its view [has handed over](crate::View::has_handed_over).
+        closed: bool,
     },
 }

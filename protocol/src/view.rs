@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coterie_ring::decision::{Decision, LostSet};
 use coterie_ring::moves::{LiveSets, SetVersion};
-use coterie_ring::{BucketPolicy, NodeId, Partition, Place};
+use coterie_ring::{BucketPolicy, NodeId, NodeState, Partition, Place};
 use coterie_swim::Attributes;
 use coterie_wire::peer::control::GivenUp;
 use coterie_wire::{Incarnation, Key, Run, Slice};
@@ -87,6 +87,18 @@ impl View {
     #[must_use]
     pub fn is_live(&self, node: NodeId) -> bool {
         self.liveness(node) != Liveness::Down
+    }
+
+    /// Whether this node was asked to leave and owns nothing any more: it is about to be removed, or is, and keeps nothing
+    /// for others (invariant 18).
+    #[must_use]
+    pub fn has_handed_over(&self) -> bool {
+        let node = self.decision.layout().snapshot().node(self.me);
+        node.is_some_and(|node| match node.state {
+            NodeState::Draining => !self.decision.is_owner(self.me),
+            NodeState::Removed => true,
+            NodeState::Joining | NodeState::Active => false,
+        })
     }
 
     /// The policy in force of a bucket.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use coterie_crdt::operation::{Operation, Reply, SetOperation, SetVerb, StringOperation};
 use coterie_protocol::rows::Space;
-use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId};
+use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
 use coterie_wire::{Body, Levels, Outcome, QuorumCount, SessionDots, Unavailable};
 
-use harness::{Cluster, key, levels};
+use harness::{Cluster, id, key, levels};
 
 fn increment(by: i64) -> Operation {
     Operation::String(StringOperation::IncrementBy(by))
@@ -61,6 +61,35 @@ fn an_owner_that_is_down_gets_its_writes_when_it_is_back() {
     cluster.run();
     assert_eq!(hints(&cluster), 1);
     bring_back(&mut cluster, &[owners[2]]);
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn a_node_that_has_handed_over_keeps_nothing_for_owners_that_are_down() {
+    let mut cluster = sloppy(5);
+    let leaver = id(5);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"].map(key);
+    let key = names.into_iter().find(|key| !cluster.owners(key).contains(&leaver));
+    let key = key.expect("four others own the rest");
+    cluster.decide(leaver, NodeState::Draining, |_| true);
+    cluster.advance(Duration::from_secs(60));
+    // Moves are over, but others may take it for a member that can stand in.
+    cluster.decide(leaver, NodeState::Draining, |_| true);
+    let owners = cluster.owners(&key);
+    assert!(!owners.contains(&leaver));
+    for owner in &owners {
+        cluster.take_down(*owner);
+    }
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let outcome = cluster.ask(leaver, request.clone());
+    assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+    let other = cluster.others(&key)[0];
+    request.id.0 += 1;
+    cluster.done(other, request);
+    cluster.run();
+    assert_eq!(cluster.node(leaver).store.space(Space::Hints).len(), 0);
+    bring_back(&mut cluster, &owners);
     assert!(cluster.is_equal(&key));
 }
 

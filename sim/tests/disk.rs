@@ -57,6 +57,16 @@ fn a_disk_that_lies_loses_what_it_said_was_synced() {
 }
 
 #[test]
+fn an_emptied_disk_is_known_to_have_lost_what_it_said_was_synced() {
+    let mut disk = Disk::default();
+    disk.commit(&batch("a", "1")).unwrap();
+    disk.sync().unwrap();
+    assert!(!disk.has_lied());
+    disk.empty();
+    assert!(disk.has_lied() && value(&disk, "a").is_none());
+}
+
+#[test]
 fn a_failing_disk_keeps_nothing_of_the_batch() {
     let mut disk = Disk::default();
     disk.fail(Some(StoreError::Io));

@@ -138,7 +138,7 @@ pub struct Control {
     asking: Asking,
     /// Lanes that have made good the loss of this life.
     received: BTreeSet<u16>,
-    /// Lanes that have said whether they keep hints.
+    /// Lanes that have said of hints, with whether they keep any or may come to.
     hints: BTreeMap<u16, bool>,
     progress: BTreeMap<Slice, u16>,
     removed_told: bool,
@@ -298,8 +298,8 @@ impl Control {
             ControlEvent::Received { lane, incarnation } => {
                 self.lane_received(lane, incarnation, effects);
             }
-            ControlEvent::HintsKept { lane, any } => {
-                self.hints.insert(lane, any);
+            ControlEvent::HintsKept { lane, any, closed } => {
+                self.hints.insert(lane, any || !closed);
                 self.leave_if_empty(now, effects);
             }
         }

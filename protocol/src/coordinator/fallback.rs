@@ -25,7 +25,8 @@ pub(super) fn may_stand_in(shared: &Shared, about: &About) -> bool {
     let lets = sloppy || write.any && about.writes();
     // What is kept under an epoch that is over would be refused by all owners.
     let knows_epoch = shared.epochs.contains_key(&about.slice);
-    lets && !shared.view.amnesiac && knows_epoch && !shared.slices.contains_key(&about.slice)
+    let stays = !shared.view.amnesiac && !shared.view.has_handed_over();
+    lets && stays && knows_epoch && !shared.slices.contains_key(&about.slice)
 }
 
 impl Coordinator {

@@ -197,7 +197,7 @@ impl Cluster {
     fn tell_of_hints(&mut self, index: usize) {
         for lane in 0..LANES {
             let any = self.machines[index].keeps_hints;
-            self.handle(index, Event::Lane(ControlEvent::HintsKept { lane, any }));
+            self.handle(index, Event::Lane(ControlEvent::HintsKept { lane, any, closed: !any }));
         }
     }
 

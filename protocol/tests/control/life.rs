@@ -90,10 +90,17 @@ fn a_leaving_node_with_hints_stays_until_they_are_delivered() {
     cluster.run(2 * MINUTE);
     assert_eq!(cluster.machines[3].stopped, None);
     assert!(!cluster.view(3).decision.is_owner(id(3)));
-    for lane in 0..2 {
-        let event = coterie_protocol::ControlEvent::HintsKept { lane, any: false };
-        cluster.handle(3, coterie_protocol::control::Event::Lane(event));
-    }
+    let tell = |cluster: &mut Cluster, closed| {
+        for lane in 0..2 {
+            let event = coterie_protocol::ControlEvent::HintsKept { lane, any: false, closed };
+            cluster.handle(3, coterie_protocol::control::Event::Lane(event));
+        }
+    };
+    // A lane that has not heard that it is to take no more may come to keep others.
+    tell(&mut cluster, false);
+    cluster.run(MINUTE);
+    assert_eq!(cluster.machines[3].stopped, None);
+    tell(&mut cluster, true);
     cluster.until("it has ended", MINUTE, |cluster| cluster.machines[3].stopped.is_some());
 }
 

@@ -54,15 +54,15 @@ pub(super) fn read(
 }
 
 /// A hint is taken whatever owners its sender knows, since those to whom it is brought are looked up then. But one of an
-/// older purge epoch could bring back what was purged (invariant 19), and who may have lost hints is not counted on
-/// (invariant 2).
+/// older purge epoch could bring back what was purged (invariant 19), and who may have lost hints, or is about to
+/// go, is not counted on (invariants 2 and 18).
 fn admit(shared: &Shared, message: &Message, write: &Write) -> Result<Slice, Refusal> {
     let slice = admit::place(shared, message, &write.key)?;
     let epoch = shared.epoch(slice);
     if message.epoch < epoch {
         return Err(Refusal::EpochStale { epoch });
     }
-    if shared.view.amnesiac {
+    if shared.view.amnesiac || shared.view.has_handed_over() {
         return Err(Refusal::NotReady { known: shared.view.live_sets(slice).tag() });
     }
     Ok(slice)

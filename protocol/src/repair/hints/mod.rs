@@ -82,8 +82,10 @@ pub struct Hints {
     credits: Credits,
     grants: Grants,
     given_up: GivenUp,
-    /// What control was last told of whether any is kept.
-    told: Option<bool>,
+    /// What control was last told: whether any is kept, and whether no more are taken.
+    told: Option<(bool, bool)>,
+    /// Whether no more are taken.
+    closed: bool,
 }
 
 impl From<Event> for crate::Event {
@@ -250,6 +252,7 @@ impl Hints {
     /// Others are alive, or own, than before.
     pub fn view_changed(&mut self, shared: &mut Shared, effects: &mut Effects) {
         self.clean(shared, effects);
+        self.closed = shared.view.has_handed_over();
         self.replays.view_changed(shared);
         self.given_up.tick(shared, effects);
         self.tell(shared, effects);
@@ -293,12 +296,13 @@ impl Hints {
         }
     }
 
-    /// Tells control when hints become none or some.
+    /// Tells control when hints become none or some, and when no more are taken.
     fn tell(&mut self, shared: &Shared, effects: &mut Effects) {
         let any = !shared.hints.is_empty() || !self.given_up.is_empty();
-        if self.told != Some(any) {
-            self.told = Some(any);
-            effects.control(ControlEvent::HintsKept { lane: shared.lane, any });
+        let (lane, closed) = (shared.lane, self.closed);
+        if self.told != Some((any, closed)) {
+            self.told = Some((any, closed));
+            effects.control(ControlEvent::HintsKept { lane, any, closed });
         }
     }
 }
