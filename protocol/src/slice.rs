@@ -42,6 +42,17 @@ impl Reception {
             Reception::Whole | Reception::Dropping => None,
         }
     }
+
+    /// There was a loss. What was brought before may be lost with the rest: every owner is a source again.
+    pub(crate) fn begin_again(&mut self) {
+        match self {
+            Reception::Whole => *self = Reception::Amnesiac { synchronised: Vec::new() },
+            Reception::Amnesiac { synchronised } | Reception::Afresh { synchronised } => {
+                synchronised.clear();
+            }
+            Reception::Dropping => {}
+        }
+    }
 }
 
 /// A slice of which this node is an owner in a live set, or was until a moment ago: copies outlive that

@@ -9,10 +9,10 @@ use std::time::Duration;
 use coterie_crdt::Kind;
 use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_protocol::rows::Space;
-use coterie_protocol::{ControlEvent, SliceState};
+use coterie_protocol::{ControlEvent, SliceState, View};
 use coterie_ring::decision::{Decision, successor};
 use coterie_ring::{BucketPolicy, NodeId, NodeState, Partition};
-use coterie_wire::{Body, Key};
+use coterie_wire::{Body, Incarnation, Key};
 
 use harness::{Cluster, id, key};
 
@@ -145,4 +145,25 @@ fn a_slice_that_is_owned_again_begins_under_a_new_actor() {
         }
     }
     assert_owners_have_all(&cluster);
+}
+
+#[test]
+fn what_was_brought_to_an_amnesiac_copy_before_another_loss_is_brought_again() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let synchronised = |cluster: &Cluster| {
+        let state = state(cluster, owners[0], &key).expect("it is an owner");
+        state.reception.synchronised().map(<[NodeId]>::to_vec)
+    };
+    cluster.cut(owners[1], owners[0]);
+    let lost = |life| move |view: &mut View| (view.amnesiac, view.incarnation) = (true, life);
+    cluster.change_view(owners[0], lost(Incarnation(98)));
+    cluster.advance(Duration::from_secs(20));
+    assert_eq!(synchronised(&cluster), Some(vec![owners[2]]));
+    cluster.change_view(owners[0], lost(Incarnation(99)));
+    assert_eq!(synchronised(&cluster), Some(vec![]));
+    cluster.heal();
+    cluster.advance(Duration::from_secs(20));
+    assert_eq!(synchronised(&cluster), None);
 }

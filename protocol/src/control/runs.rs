@@ -15,8 +15,9 @@ use super::report::{AmnesiaCause, Report};
 use super::rows::{self, OpenError};
 use crate::rows::{Batch, Rows, address};
 
-/// Earlier runs kept of either kind. Peers remember fewer.
-const RUNS_MAX: usize = 64;
+/// Earlier runs kept of either kind. Peers remember fewer, but perhaps older ones: a node may start often without
+/// being heard by all.
+const RUNS_MAX: usize = 1_024;
 
 /// This process, and those before it on this storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,8 @@ impl Runs {
     /// Written before anything is acknowledged in the present run, and whenever something is given up.
     pub(super) fn store(&self, batch: &mut Batch) {
         let count = self.whole.len() + 1;
-        let mut body = vec![u8::try_from(count).expect("at most RUNS_MAX and the present one")];
+        let count = u16::try_from(count).expect("at most RUNS_MAX and the present one");
+        let mut body = count.to_be_bytes().to_vec();
         let runs = self.whole.iter().chain([&self.present]).chain(&self.given_up);
         runs.for_each(|run| body.put_u64(run.0));
         rows::put(batch, address::node_row(rows::RUNS), &body);
@@ -108,7 +110,7 @@ impl Runs {
 
 /// Whole runs, and given up ones.
 fn decode(mut body: Bytes) -> Option<(Vec<Run>, Vec<Run>)> {
-    let count = usize::from(body.try_get_u8().ok()?);
+    let count = usize::from(body.try_get_u16().ok()?);
     if !body.len().is_multiple_of(8) {
         return None;
     }
@@ -188,25 +190,26 @@ mod tests {
     fn runs_are_found_again_and_the_last_are_kept() {
         let mut store = MemoryStore::new();
         let mut effects = ControlEffects::new();
-        for run in 0..100 {
+        let mut start = |run: u64, given_up: &[(u64, u64)]| {
             let mut runs = Runs::load(&store, Run(run), &mut effects).unwrap();
-            if run == 50 {
-                runs.give_up(&heard(&[(1_000, 1)]));
+            if !given_up.is_empty() {
+                runs.give_up(&heard(given_up));
             }
             let mut batch = Batch::new();
             runs.store(&mut batch);
             store.commit(&batch).unwrap();
+            runs
+        };
+        for run in 0..50 {
+            start(run, &[]);
         }
-        let runs = Runs::load(&store, Run(100), &mut effects).unwrap();
-        assert_eq!(runs.whole, (50..100).map(Run).collect::<Vec<_>>());
-        assert_eq!(runs.given_up, (0..50).chain([1_000]).map(Run).collect::<Vec<_>>());
-        for run in 101..200 {
-            let runs = Runs::load(&store, Run(run), &mut effects).unwrap();
-            let mut batch = Batch::new();
-            runs.store(&mut batch);
-            store.commit(&batch).unwrap();
+        start(50, &[(9_000, 1)]);
+        let runs = start(51, &[]);
+        assert_eq!(runs.whole, [Run(50)]);
+        assert_eq!(runs.given_up, (0..50).chain([9_000]).map(Run).collect::<Vec<_>>());
+        for run in 52..2_000 {
+            start(run, &[]);
         }
-        let runs = Runs::load(&store, Run(200), &mut effects).unwrap();
-        assert_eq!(runs.whole, (136..200).map(Run).collect::<Vec<_>>());
+        assert_eq!(start(2_000, &[]).whole, (976..2_000).map(Run).collect::<Vec<_>>());
     }
 }

@@ -38,8 +38,8 @@ impl Shared {
             }
             if self.view.amnesiac && state.reception_of != of {
                 state.reception_of = of;
-                if state.is_received() && !mutant(Mutant::AmnesiacCounts) {
-                    state.reception = Reception::Amnesiac { synchronised: Vec::new() };
+                if !mutant(Mutant::AmnesiacCounts) {
+                    state.reception.begin_again();
                 }
             }
             if !state.is_received() {
