@@ -8,13 +8,27 @@ use super::Swim;
 use super::telling::accusers;
 use crate::attributes::Attributes;
 use crate::event::{Change, DownReason, Effects};
-use crate::identity::{Generation, Incarnation, NodeId};
+use crate::identity::{Generation, Incarnation, Instance, NodeId};
 use crate::members::{Member, Status, Trust, millis};
 use crate::record::{Accusers, Evidence, Rank, Record};
 use crate::wire::RecordHead;
 
-/// How long a second sight of another claimant of this node's identity means that it is alive.
+/// How long a claim of this node's identity is remembered, to tell a claimant that lives by its next claim.
 const DISPUTE_WINDOW: Duration = Duration::from_secs(30);
+
+/// How many ever higher claims of one process show that it lives: others may remember some of one that does not,
+/// each from another time.
+const CLAIMS_OF_THE_LIVING: u32 = 4;
+
+/// Another process that claims this node's identity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dispute {
+    claimant: Instance,
+    /// How often it was above this node.
+    claims: u32,
+    /// When it was last.
+    at: Duration,
+}
 
 impl Swim {
     /// Whether a record says nothing that is not known, by its beginning: most do, gossip repeats itself.
@@ -239,17 +253,17 @@ impl Swim {
 
     /// Another process has this identity, or had: perhaps it is only what is remembered of an earlier life.
     ///
-    /// Raising the generation settles the latter. Only a living claimant raises its own in turn; of two living
-    /// ones that of the lower instance falls silent.
+    /// Raising the generation settles the latter. Only a living claimant raises its own in turn, again and again; of
+    /// two living ones that of the lower instance falls silent.
     fn dispute_identity(&mut self, theirs: &Attributes, now: Duration, effects: &mut Effects) {
-        if now >= self.disputed_at + DISPUTE_WINDOW {
-            self.disputes = 0;
-        }
-        self.disputes += 1;
-        self.disputed_at = now;
+        let claimant = theirs.instance;
+        let before =
+            self.dispute.filter(|it| it.claimant == claimant && now < it.at + DISPUTE_WINDOW);
+        let claims = before.map_or(0, |dispute| dispute.claims) + 1;
+        self.dispute = Some(Dispute { claimant, claims, at: now });
         let mine = self.members.own().attributes.expect("this node has attributes");
-        let halted = self.disputes >= 2 && theirs.instance > mine.instance;
-        if self.disputes == 1 || halted {
+        let halted = claims >= CLAIMS_OF_THE_LIVING && claimant > mine.instance;
+        if claims == 1 || halted {
             effects.changes.push(Change::DuplicateIdentity { halted });
         }
         if halted {

@@ -25,6 +25,7 @@ use crate::parameters::Parameters;
 use crate::probe::{Errands, Probe};
 use crate::record::{Accusers, Evidence, Rank, Record};
 use crate::suspicion::Suspicions;
+use learning::Dispute;
 use synchronising::Comparison;
 
 /// What this node is about.
@@ -81,9 +82,8 @@ pub struct Swim {
     recovered_at: Option<Duration>,
 
     comparison: Comparison,
-    /// Times this node's identity was found claimed by another process, lately.
-    disputes: u32,
-    disputed_at: Duration,
+    /// Whether this node's identity was found claimed by another process, lately.
+    dispute: Option<Dispute>,
     foreign_told_at: Option<Duration>,
 
     next_probe: Duration,
@@ -141,8 +141,7 @@ impl Swim {
             budget: ConvictionBudget::default(),
             recovered_at: None,
             comparison: Comparison::default(),
-            disputes: 0,
-            disputed_at: Duration::ZERO,
+            dispute: None,
             foreign_told_at: None,
             next_probe: now + parameters.probe_interval.mul_f64(rng.random_range(0.0..1.0)),
             next_gossip: None,

@@ -218,6 +218,12 @@ impl Cluster {
         self.swim(observer).and_then(|swim| swim.status(self.id(subject)))
     }
 
+    /// A process loses its storage: its next life knows of none before.
+    pub fn wipe(&mut self, index: usize) {
+        self.processes[index].generation = 0;
+        self.processes[index].first_instance = self.rng.random_range(0..u64::MAX / 2);
+    }
+
     /// Starts a node as a new life of it, knowing these seeds and remembering these records.
     pub fn start_with(&mut self, index: usize, seeds: Vec<Address>, remembered: Vec<Record>) {
         let seed = self.rng.random();
