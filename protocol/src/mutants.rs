@@ -46,11 +46,13 @@ pub enum Mutant {
     /// Finding 1: a linearizable read writes back what it joined and answers, whatever owners have by then: an ABD
     /// read, which is not enough for values that merge.
     ReadWithWriteBack,
+    /// Invariant 2: an owner that has lost votes on strong keys votes again as soon as it is synchronised.
+    LostVotesCount,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 20] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
         Mutant::ExpiredExecuted,
@@ -71,6 +73,7 @@ impl Mutant {
         Mutant::EpochNotDurable,
         Mutant::DotReuseAfterPurge,
         Mutant::ReadWithWriteBack,
+        Mutant::LostVotesCount,
     ];
 }
 

@@ -31,6 +31,21 @@ pub enum Reception {
     },
 }
 
+/// Whether what this node votes on strong keys of a slice counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Votes {
+    /// It remembers all that it promised and voted for.
+    Count,
+    /// It has lost some, and abstains until every other owner was found equal under a later purge epoch than any
+    /// that it may have promised in.
+    Lost {
+        /// The first such epoch.
+        from: u64,
+        /// Owners that were found equal under it. In memory.
+        met: BTreeSet<NodeId>,
+    },
+}
+
 impl Reception {
     /// The owners with which a slice that counts nowhere has been synchronised.
     #[must_use]
@@ -76,6 +91,8 @@ pub struct SliceState {
     pub reception: Reception,
     /// The life of the storage that the reception is about. Durable.
     pub reception_of: Incarnation,
+    /// Whether its votes on strong keys count, once it is received. Durable.
+    pub votes: Votes,
     /// Sums of the digests of its keys.
     pub tree: Tree,
     /// When it was last found equal with each co-owner, in time since the node's start.
@@ -97,6 +114,7 @@ impl SliceState {
             replica,
             reception: Reception::Whole,
             reception_of: of,
+            votes: Votes::Count,
             tree: Tree::default(),
             verified: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -119,6 +137,21 @@ impl SliceState {
     /// minted on was dropped (invariant 1).
     pub fn spend_actors(&mut self, actor: Actor, of: Incarnation) {
         (self.actors, self.actors_of) = (Actors::new(actor), of);
+    }
+
+    /// Whether this node may vote on strong keys of the slice.
+    #[must_use]
+    pub fn votes(&self) -> bool {
+        self.is_received() && self.votes == Votes::Count
+    }
+
+    /// The slice was found equal here and at `with`, under the purge epoch that it is at.
+    pub(crate) fn met(&mut self, with: NodeId) {
+        if let Votes::Lost { from, met } = &mut self.votes
+            && self.epoch >= *from
+        {
+            met.insert(with);
+        }
     }
 
     /// Names this copy: another name whenever what was received may be lost, or was dropped.

@@ -120,6 +120,8 @@ fn differing(cluster: &Cluster, decision: &Decision, slice: Slice, open: &mut Ve
         let name = std::str::from_utf8(key.bucket()).ok()?;
         Some(decision.layout().snapshot().bucket(name)?.replicas)
     };
+    let strong = decision.layout().snapshot().bucket(Bucket::Strong.name());
+    let strong_replicas = strong.map_or(0, |policy| policy.replicas);
     let mut first = None;
     for owner in &sets.newest().members {
         let state = cluster.slice(*owner, slice);
@@ -129,6 +131,8 @@ fn differing(cluster: &Cluster, decision: &Decision, slice: Slice, open: &mut Ve
         };
         if !state.is_received() {
             open.push(format!("{owner} has not received {slice:?}: {:?}", state.reception));
+        } else if !state.votes() && slice.replicas == strong_replicas {
+            open.push(format!("{owner} does not vote on {slice:?}: {:?}", state.votes));
         }
         let index = cluster.index_of(*owner).expect("owners are nodes");
         let rows = address::partition_range(slice.partition);

@@ -171,7 +171,7 @@ fn syncs() -> impl Iterator<Item = Body> {
     syncs.into_iter().map(Body::Sync)
 }
 
-fn slices() -> [Body; 6] {
+fn slices() -> [Body; 7] {
     let version = SetVersion { epoch: 1, number: 9 };
     let status = Status { version, complete: true, retired: false };
     let remains = vec![Remains { key: key(), digest: u128::MAX }];
@@ -182,6 +182,7 @@ fn slices() -> [Body; 6] {
         Body::Reception(Reception::Source { fenced: Some(version) }),
         Body::Purge(Box::new(Purge { decided: version, said: Said::Propose(remains) })),
         Body::Purge(Box::new(Purge { decided: version, said: Said::Reported(vec![true, false]) })),
+        Body::Purge(Box::new(Purge { decided: version, said: Said::Renew })),
     ]
 }
 

@@ -89,6 +89,7 @@ impl Lane {
             hints: HintStore::new(0),
             epochs: BTreeMap::new(),
             unreceived: BTreeSet::new(),
+            voteless: BTreeSet::new(),
             clock: Clock::new(),
             committed,
             counters: Counters::default(),

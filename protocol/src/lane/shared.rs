@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coterie_crdt::operation::Limits;
 use coterie_crdt::{Actor, Clock};
+use coterie_ring::moves::SetVersion;
 use coterie_ring::{NodeId, Partition};
 use coterie_swim::Now;
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
@@ -13,9 +14,10 @@ use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::jobs::Deadlines;
+use crate::mutants::{Mutant, mutant};
 use crate::repair::hints::HintStore;
 use crate::rows::Batch;
-use crate::slice::{Reception, SliceState};
+use crate::slice::{Reception, SliceState, Votes};
 use crate::view::View;
 
 /// How a lane behaves. Defaults are those of DESIGN §7–§9.
@@ -122,6 +124,8 @@ pub struct Shared {
     pub epochs: BTreeMap<Slice, u64>,
     /// The slices that count nowhere, because something was lost or is being dropped.
     pub unreceived: BTreeSet<Slice>,
+    /// The slices that are received again, and whose votes on strong keys do not count yet.
+    pub voteless: BTreeSet<Slice>,
     /// Stamps assignments.
     pub clock: Clock,
     /// The last batch's number.
@@ -170,25 +174,36 @@ impl Shared {
     pub fn receive(&mut self, slice: Slice, reception: Reception, batch: &mut Batch) {
         let of = self.view.incarnation;
         let Some(state) = self.slices.get_mut(&slice) else { return };
+        let was_received = state.is_received();
         (state.reception, state.reception_of) = (reception, of);
-        state.store_reception(batch);
-        if state.is_received() {
-            self.unreceived.remove(&slice);
-        } else {
+        if !state.is_received() {
             self.unreceived.insert(slice);
+        } else {
+            self.unreceived.remove(&slice);
+            if !was_received && !mutant(Mutant::LostVotesCount) {
+                // Every proposal that what was lost may have been promised to is of this epoch at most.
+                let from = state.epoch.saturating_add(1);
+                state.votes = Votes::Lost { from, met: BTreeSet::new() };
+                self.voteless.insert(slice);
+            }
         }
+        state.store_reception(batch);
+    }
+
+    /// The newest owner set that is known of a slice.
+    #[must_use]
+    pub fn newest_set(&self, slice: Slice) -> SetVersion {
+        let state = self.slices.get(&slice);
+        state.map_or_else(|| self.view.live_sets(slice).tag(), |state| state.replica.sets().tag())
     }
 
     /// A message about a slice, tagged with what this lane knows of it.
     #[must_use]
     pub fn message(&self, request: RequestId, slice: Slice, body: Body) -> Message {
-        let state = self.slices.get(&slice);
-        let layout = state
-            .map_or_else(|| self.view.live_sets(slice).tag(), |state| state.replica.sets().tag());
         Message {
             request,
             slice: Some(slice),
-            layout,
+            layout: self.newest_set(slice),
             epoch: self.epoch(slice),
             time_left: None,
             trace: 0,

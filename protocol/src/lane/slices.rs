@@ -1,5 +1,7 @@
 //! The control rows of slices (docs/formats.md, "Rows of a slice").
 
+use std::collections::BTreeSet;
+
 use bytes::{BufMut, Bytes};
 use coterie_crdt::{Actor, Actors};
 use coterie_ring::moves::Replica;
@@ -12,7 +14,7 @@ use crate::mutants::{Mutant, mutant};
 use crate::repair::dirty;
 use crate::rows::address::{self, SliceRow};
 use crate::rows::{Batch, Direction, KeyRange, Rows, Space};
-use crate::slice::{Reception, SliceState};
+use crate::slice::{Reception, SliceState, Votes};
 
 /// Begins every row but that of the replica, which has a version of its own.
 const VERSION: u8 = 1;
@@ -49,13 +51,19 @@ impl SliceState {
         let mut row = vec![VERSION];
         row.put_u64(self.reception_of.0);
         let (tag, nodes): (u8, &[NodeId]) = match &self.reception {
-            Reception::Whole => (0, &[]),
+            Reception::Whole => match self.votes {
+                Votes::Count => (0, &[]),
+                Votes::Lost { .. } => (4, &[]),
+            },
             Reception::Amnesiac { synchronised } => (1, synchronised),
             Reception::Dropping => (2, &[]),
             Reception::Afresh { synchronised } => (3, synchronised),
         };
         row.put_u8(tag);
         nodes.iter().for_each(|node| row.put_u128(node.0));
+        if let (Reception::Whole, Votes::Lost { from, .. }) = (&self.reception, &self.votes) {
+            row.put_u64(*from);
+        }
         self.put(SliceRow::Reception, row, batch);
     }
 
@@ -125,11 +133,11 @@ fn load_slice(rows: &impl Rows, slice: Slice) -> Result<SliceState, OpenError> {
         decode_epoch(&get(SliceRow::Epoch)?).ok_or_else(|| damaged(SliceRow::Epoch))?;
     let replica =
         decode_replica(&get(SliceRow::Replica)?).ok_or_else(|| damaged(SliceRow::Replica))?;
-    let (reception, reception_of) =
+    let (reception, votes, reception_of) =
         decode_reception(&get(SliceRow::Reception)?).ok_or_else(|| damaged(SliceRow::Reception))?;
     let mut state = SliceState::begin(slice, actors.current(), actors_of, replica);
     (state.actors, state.epoch, state.epoch_min) = (actors, epoch, epoch_min);
-    (state.reception, state.reception_of) = (reception, reception_of);
+    (state.reception, state.votes, state.reception_of) = (reception, votes, reception_of);
     if let Some(dirty) = rows.get(Space::Control, &row(SliceRow::Dirty))? {
         state.dirty = dirty::decode(&dirty).ok_or_else(|| damaged(SliceRow::Dirty))?;
     }
@@ -158,10 +166,15 @@ fn decode_replica(row: &[u8]) -> Option<Replica> {
     Replica::decode(row).ok()
 }
 
-fn decode_reception(row: &[u8]) -> Option<(Reception, Incarnation)> {
+fn decode_reception(row: &[u8]) -> Option<(Reception, Votes, Incarnation)> {
     let (of, rest) = row.strip_prefix(&[VERSION])?.split_first_chunk::<8>()?;
-    let (tag, nodes) = rest.split_first()?;
-    let (nodes, rest) = nodes.as_chunks::<16>();
+    let of = Incarnation(u64::from_be_bytes(*of));
+    let (tag, rest) = rest.split_first()?;
+    if *tag == 4 {
+        let from = u64::from_be_bytes(rest.try_into().ok()?);
+        return Some((Reception::Whole, Votes::Lost { from, met: BTreeSet::new() }, of));
+    }
+    let (nodes, rest) = rest.as_chunks::<16>();
     let synchronised: Vec<NodeId> =
         nodes.iter().map(|node| NodeId(u128::from_be_bytes(*node))).collect();
     let reception = match tag {
@@ -171,7 +184,7 @@ fn decode_reception(row: &[u8]) -> Option<(Reception, Incarnation)> {
         3 => Reception::Afresh { synchronised },
         _ => return None,
     };
-    rest.is_empty().then_some((reception, Incarnation(u64::from_be_bytes(*of))))
+    rest.is_empty().then_some((reception, Votes::Count, of))
 }
 
 fn parse(row: &Bytes) -> Option<(Slice, u8)> {
@@ -234,14 +247,22 @@ mod tests {
         assert_eq!(decode_actors(&row(b'a')), Some((state.actors.clone(), Incarnation(0x1f))));
         assert_eq!(decode_epoch(&row(b'e')), Some((5, 4)));
         assert_eq!(decode_replica(&row(b'r')), Some(state.replica.clone()));
-        let reception = Some((state.reception.clone(), Incarnation(0x1f)));
+        let reception = Some((state.reception.clone(), Votes::Count, Incarnation(0x1f)));
         assert_eq!(decode_reception(&row(b'v')), reception);
+        let mut voteless = state.clone();
+        voteless.reception = Reception::Whole;
+        voteless.votes = Votes::Lost { from: 6, met: BTreeSet::new() };
+        let lost = stored(&voteless)[&[b's', 1, 2, 3, b'v'][..]].clone();
+        assert_eq!(lost[9..], [4, 0, 0, 0, 0, 0, 0, 0, 6]);
+        let of = Incarnation(0x1f);
+        assert_eq!(decode_reception(&lost), Some((Reception::Whole, voteless.votes, of)));
         let refuses = |decodes: &dyn Fn(&[u8]) -> bool, row: &[u8]| {
             (0..row.len()).all(|length| !decodes(&row[..length]))
         };
         assert!(refuses(&|row| decode_actors(row).is_some(), &row(b'a')));
         assert!(refuses(&|row| decode_epoch(row).is_some(), &row(b'e')));
         assert!(refuses(&|row| decode_replica(row).is_some(), &row(b'r')));
+        assert!(refuses(&|row| decode_reception(row).is_some(), &lost));
         // A list of no nodes is shorter and whole.
         assert!(refuses(&|row| row.len() > 10 && decode_reception(row).is_some(), &row(b'v')));
     }

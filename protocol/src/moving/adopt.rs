@@ -44,6 +44,8 @@ impl Shared {
             }
             if !state.is_received() {
                 self.unreceived.insert(slice);
+            } else if !state.votes() {
+                self.voteless.insert(slice);
             }
         }
     }

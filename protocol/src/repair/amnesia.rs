@@ -18,6 +18,7 @@ use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::moving;
 use crate::repair::sync::{self, Asker, SyncError, Told};
+use crate::repair::votes::Regained;
 use crate::slice::Reception;
 
 /// How often what is under way is looked at.
@@ -63,6 +64,7 @@ pub struct Amnesia {
     /// The life for which control was told, or is about to be, that nothing is lacking.
     told: Option<Incarnation>,
     next: Option<Slice>,
+    regained: Regained,
     tick_at: Option<Duration>,
 }
 
@@ -182,6 +184,7 @@ impl Amnesia {
             self.step(shared, slice, effects);
         }
         self.tell_received(shared, effects);
+        self.regained.step(shared, effects);
         self.schedule(shared);
     }
 
@@ -192,7 +195,8 @@ impl Amnesia {
     }
 
     fn schedule(&mut self, shared: &Shared) {
-        let waits = !shared.unreceived.is_empty() || self.owes(shared);
+        let repairs = !shared.unreceived.is_empty() || !shared.voteless.is_empty();
+        let waits = repairs || self.owes(shared);
         if !waits {
             self.tick_at = None;
         } else if self.tick_at.is_none() {

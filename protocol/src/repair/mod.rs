@@ -7,3 +7,4 @@ pub mod hints;
 pub mod purge;
 pub mod scrub;
 pub mod sync;
+mod votes;

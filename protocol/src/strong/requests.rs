@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use coterie_ring::NodeId;
+use coterie_ring::moves::SetVersion;
 use coterie_ring::register::{
     Decided, Effect, Electorate, Event as Asked, NextPrepare, Proposer, Reply,
     Request as RegisterAsk, Settings,
@@ -37,6 +38,9 @@ const SETTINGS: Settings = Settings {
 /// How long what is chosen is given to be written once more.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The newest owner set and the purge epoch that all messages of a proposal bear.
+type Bounds = (SetVersion, u64);
+
 type KeyProposer = Proposer<NodeId, RegisterValue, StrongChange>;
 
 /// One request that waits for, or has, its turn.
@@ -59,6 +63,8 @@ struct Register {
     asked: RequestId,
     /// The owner sets that it asks.
     electorate: Electorate<NodeId>,
+    /// What was promised and voted for under another owner set or purge epoch counts for nothing.
+    bounds: Bounds,
     /// The first has its turn.
     waiting: VecDeque<Waiting>,
     /// Owners that voted for what the request at hand ended with.
@@ -142,8 +148,7 @@ impl Requests {
                 refuse(shared, &expired, Refused::Expired, effects);
                 continue;
             }
-            let sets = electorate(shared, register.slice);
-            if sets != register.electorate {
+            if register.has_moved(shared) {
                 self.by_asked.remove(&register.asked);
                 register.renew(shared);
                 self.by_asked.insert(register.asked, key.clone());
@@ -196,9 +201,15 @@ impl Requests {
         effects: &mut Effects,
     ) {
         let Some(key) = self.by_asked.get(&asked).cloned() else { return };
+        let register = self.registers.get_mut(&key).expect("both maps agree");
+        if register.bounds != bounds(shared, register.slice) {
+            self.by_asked.remove(&register.asked);
+            register.renew(shared);
+            self.by_asked.insert(register.asked, key.clone());
+            return self.next_turn(shared, &key, effects);
+        }
         match reply {
             RegisterReply::Reply(reply) => {
-                let register = self.registers.get_mut(&key).expect("both maps agree");
                 if matches!(reply, Reply::Accepted { .. } | Reply::State { .. }) {
                     register.voted.push(from);
                 }
@@ -247,7 +258,7 @@ impl Requests {
         for key in keys {
             let register = self.registers.get_mut(&key).expect("it was found");
             let first_ended = register.waiting.front().is_some_and(|first| first.deadline <= now);
-            let moved = electorate(shared, register.slice) != register.electorate;
+            let moved = register.has_moved(shared);
             register.expire(shared, effects);
             if first_ended || moved {
                 // A proposer that is given up may not go on under its ballots.
@@ -275,13 +286,20 @@ impl Register {
         let proposer = Proposer::new(shared.me, session, electorate.clone(), SETTINGS);
         let asked = shared.draw_request();
         let (waiting, voted) = (VecDeque::new(), Vec::new());
-        Register { slice, key, proposer, asked, electorate, waiting, voted }
+        let bounds = bounds(shared, slice);
+        Register { slice, key, proposer, asked, electorate, bounds, waiting, voted }
     }
 
     /// Begins anew with a proposer that shares no ballot with the one before.
     fn renew(&mut self, shared: &mut Shared) {
         let waiting = std::mem::take(&mut self.waiting);
         *self = Register { waiting, ..Register::new(shared, self.slice, self.key.clone()) };
+    }
+
+    /// Whether the proposer asks other owners than it should, or under another epoch.
+    fn has_moved(&self, shared: &Shared) -> bool {
+        self.bounds != bounds(shared, self.slice)
+            || self.electorate != electorate(shared, self.slice)
     }
 
     /// Whether a majority of each owner set is alive; how many are, where that is not so.
@@ -364,6 +382,10 @@ impl Register {
         let waiting = self.waiting.iter().map(|waiting| waiting.deadline);
         waiting.chain(self.proposer.next_deadline()).min()
     }
+}
+
+fn bounds(shared: &Shared, slice: Slice) -> Bounds {
+    (shared.newest_set(slice), shared.epoch(slice))
 }
 
 /// All live owner sets of a slice: a majority of each has to agree.

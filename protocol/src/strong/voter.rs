@@ -72,8 +72,7 @@ fn answer(
         return RegisterReply::OtherLayout { known };
     }
     // Who has lost votes, or is no part of the live sets, must not make up a majority (invariant 2).
-    if !state.is_received() || !state.replica.sets().owners().contains(&me) || state.epoch != epoch
-    {
+    if !state.votes() || !state.replica.sets().owners().contains(&me) || state.epoch != epoch {
         return RegisterReply::NotVoting;
     }
     let Ok(mut acceptor) = row::decode(row.as_ref()) else { return RegisterReply::NotVoting };

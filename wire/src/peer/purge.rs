@@ -49,6 +49,8 @@ pub enum Said {
     Drop(Vec<Remains>),
     /// That is done, on disk.
     Dropped,
+    /// To the first live owner: go on to a later epoch, though there may be nothing to drop.
+    Renew,
 }
 
 grows! {

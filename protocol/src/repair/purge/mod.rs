@@ -25,7 +25,7 @@ mod learn;
 mod member;
 mod round;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coterie_crdt::Root;
@@ -65,6 +65,11 @@ pub enum Event {
         /// Of which slice.
         slice: Slice,
     },
+    /// Goes on to a later epoch, though there may be nothing to drop.
+    Renew {
+        /// Of which slice.
+        slice: Slice,
+    },
 }
 
 /// The rows that an event of purges needs.
@@ -81,6 +86,8 @@ pub struct Purges {
     candidates: Candidates,
     /// The rounds that this node leads.
     rounds: BTreeMap<Slice, Round>,
+    /// Slices that are to go on to a later epoch, whatever there is to drop.
+    renewals: BTreeSet<Slice>,
     /// When the last round of a slice ended.
     ended: BTreeMap<Slice, Duration>,
     learning: Learning,
@@ -95,6 +102,7 @@ impl Purges {
     pub fn read_event(&self, event: &Event, rows: &impl Rows) -> Result<Found, NotResident> {
         match event {
             Event::Scan => Ok(Found { page: self.candidates.read(rows)?, roots: vec![] }),
+            Event::Renew { .. } => Ok(Found::default()),
             Event::Propose { slice } => roots(*slice, self.candidates.of(*slice), rows),
             Event::Drop { slice } => {
                 let remains = self.rounds.get(slice).map_or(&[][..], Round::remains);
@@ -127,7 +135,8 @@ impl Purges {
                 | Said::Reported(_)
                 | Said::Adopt
                 | Said::Confirmed
-                | Said::Dropped,
+                | Said::Dropped
+                | Said::Renew,
                 _,
             ) => Ok(Found::default()),
         }
@@ -145,6 +154,7 @@ impl Purges {
             Event::Scan => self.candidates.take(shared, &found.page),
             Event::Propose { slice } => self.propose(shared, slice, &found.roots, effects),
             Event::Drop { slice } => self.drop_own(shared, slice, &found.roots, effects),
+            Event::Renew { slice } => self.renew(shared, slice),
         }
     }
 
@@ -176,6 +186,9 @@ impl Purges {
                 member::report(shared, about, remains, &found.roots, effects);
             }
             Said::Adopt => member::confirm(shared, about, effects),
+            // Asked for a later one than there is by now.
+            Said::Renew if about.epoch == shared.epoch(slice) => self.renew(shared, slice),
+            Said::Renew => {}
             Said::Drop(remains) => {
                 member::drop_remains(shared, about, remains, &found.roots, effects);
             }

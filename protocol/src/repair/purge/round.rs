@@ -99,11 +99,15 @@ impl Purges {
             .filter(|(_, state)| unsettled(state))
             .map(|(slice, _)| *slice)
             .collect();
-        let mut due: Vec<Slice> = self.candidates.slices().chain(unsettled).collect();
+        self.renewals.retain(|slice| leads(shared, *slice));
+        let renewals = self.renewals.iter().copied();
+        let mut due: Vec<Slice> =
+            self.candidates.slices().chain(unsettled).chain(renewals).collect();
         due.sort_by_key(|slice| self.ended.get(slice).copied());
         for slice in due {
+            let rested = |at: &Duration| now >= *at + shared.settings.purge_pause;
             let rests =
-                self.ended.get(&slice).is_some_and(|at| now < *at + shared.settings.purge_pause);
+                !self.renewals.contains(&slice) && !self.ended.get(&slice).is_none_or(rested);
             if self.rounds.len() < ROUNDS_MAX
                 && !rests
                 && !self.rounds.contains_key(&slice)
@@ -116,19 +120,34 @@ impl Purges {
 
     fn begin(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
         let Some(state) = shared.slices.get(&slice) else { return };
-        let (epoch, settled) = (state.epoch, state.epoch_min == state.epoch);
-        let phase = match settled {
-            true => Phase::Reading,
-            false => Phase::Levelling { confirmed: BTreeSet::new() },
+        let (mut epoch, settled) = (state.epoch, state.epoch_min == state.epoch);
+        let phase = if !settled {
+            Phase::Levelling { confirmed: BTreeSet::new() }
+        } else if self.renewals.remove(&slice) {
+            // Nothing is dropped, so nothing has to be reported first.
+            let Some(next) = epoch.checked_add(1) else { return };
+            epoch = next;
+            adopt(shared, slice, epoch, effects);
+            Phase::Adopting { remains: Vec::new(), confirmed: BTreeSet::new() }
+        } else {
+            Phase::Reading
         };
         let now = shared.now.monotonic;
         let request = shared.draw_request();
+        let reads = matches!(phase, Phase::Reading);
         self.rounds.insert(slice, Round { epoch, phase, request, began: now, asked: now });
-        if settled {
+        if reads {
             effects.lane(After::Written, Event::Propose { slice }.into());
         } else {
             self.ask(shared, slice, effects);
             self.go_on(shared, slice, effects);
+        }
+    }
+
+    /// A slice is to go on to a later epoch.
+    pub(super) fn renew(&mut self, shared: &Shared, slice: Slice) {
+        if leads(shared, slice) && !self.rounds.contains_key(&slice) {
+            self.renewals.insert(slice);
         }
     }
 

@@ -411,6 +411,7 @@ fn verified(shared: &mut Shared, slice: Slice, with: NodeId, root: u128, effects
     let now = shared.now.monotonic;
     if let Some(state) = shared.slices.get_mut(&slice) {
         state.verified.insert(with, now);
+        state.met(with);
         // What was equal then says nothing of what has been given up since.
         if state.tree.root() == root {
             let owners = state.replica.sets().owners();

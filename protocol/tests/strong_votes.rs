@@ -1,0 +1,147 @@
+//! What is decided on strong keys while an owner loses what it promised.
+
+mod harness;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coterie_crdt::operation::{Expire, Operation, Reply, SetCondition, StringOperation};
+use coterie_protocol::Event;
+use coterie_protocol::mutants::{Mutant, with_mutant};
+use coterie_protocol::rows::MemoryStore;
+use coterie_ring::{BucketKind, BucketPolicy, NodeId};
+use coterie_wire::{Body, Incarnation, Message, Outcome};
+
+use harness::{Cluster, key};
+
+fn strong() -> Cluster {
+    Cluster::new(3, BucketPolicy { kind: BucketKind::Strong, ..BucketPolicy::default() })
+}
+
+fn create(value: &'static str) -> Operation {
+    Operation::String(StringOperation::Set {
+        value: value.into(),
+        condition: SetCondition::IfAbsent,
+        get: false,
+        expire: Expire::Never,
+    })
+}
+
+fn get() -> Operation {
+    Operation::String(StringOperation::Get)
+}
+
+/// The node comes back with nothing of what it had, and its peers have told it so.
+fn wipe(cluster: &mut Cluster, node: NodeId, life: u64) {
+    cluster.take_down(node);
+    let index = cluster.nodes.iter().position(|it| it.id == node).expect("it is a node");
+    cluster.nodes[index].store = MemoryStore::new();
+    cluster.nodes[index].view.incarnation = Incarnation(life);
+    cluster.nodes[index].view.amnesiac = true;
+    cluster.bring_up(node);
+}
+
+/// Time passes, and only one node notices; the others do what messages ask of them.
+fn tick_alone(cluster: &mut Cluster, node: NodeId, time: Duration) {
+    cluster.run();
+    cluster.now.monotonic += time;
+    let index = cluster.nodes.iter().position(|it| it.id == node).expect("it is a node");
+    for lane in 0..cluster.nodes[index].lanes.len() {
+        let due = cluster.nodes[index].lanes[lane].next_deadline();
+        if due.is_some_and(|due| due <= cluster.now.monotonic) {
+            cluster.event(index, lane, Event::Tick);
+        }
+    }
+    cluster.run();
+}
+
+type Held = Rc<RefCell<Vec<(NodeId, NodeId, Message)>>>;
+
+/// Two clients create one key through two owners. The third promises to both in turn, and loses that before its
+/// promises arrive. How many clients are told that they created it.
+fn creations() -> usize {
+    let mut cluster = strong();
+    let key = key("seat");
+    let mut owners = cluster.owners(&key);
+    // Of two ballots of one round that of the greater node is the higher.
+    owners.sort_unstable();
+    let [low, high, third] = owners[..] else { panic!("there are three owners") };
+    let held = Held::default();
+    let holds = Rc::clone(&held);
+    cluster.disturb(move |messages| {
+        let about = |body: &Body| matches!(body, Body::Register(_) | Body::Registered(_));
+        let (late, rest) = messages.drain(..).partition(|(_, _, message)| about(&message.body));
+        *messages = rest;
+        let late: VecDeque<_> = late;
+        holds.borrow_mut().extend(late);
+    });
+    // What one has said to another so far arrives; what that causes is held in turn.
+    let arrives = |cluster: &mut Cluster, from: NodeId, to: NodeId| {
+        let (now, later) =
+            held.take().into_iter().partition(|(by, at, _)| (*by, *at) == (from, to));
+        held.replace(later);
+        let now: Vec<_> = now;
+        for (from, to, message) in now {
+            let index = cluster.nodes.iter().position(|node| node.id == to).expect("a node");
+            cluster.deliver(index, from, message);
+        }
+        cluster.run();
+    };
+    // Nobody hears its first attempts, so that its ballot is above all that the other promises itself on the way.
+    let request = cluster.request(&key, create("yours"));
+    let second = cluster.submit(high, request);
+    cluster.advance(Duration::from_millis(1_200));
+    let request = cluster.request(&key, create("mine"));
+    let first = cluster.submit(low, request);
+    let clients = [first, second];
+    cluster.run();
+    arrives(&mut cluster, low, third);
+    arrives(&mut cluster, high, third);
+    wipe(&mut cluster, third, 90);
+    // It is synchronised while the proposers are too busy to look at the time.
+    for _ in 0..100 {
+        tick_alone(&mut cluster, third, Duration::from_millis(50));
+    }
+    for proposer in [low, high] {
+        arrives(&mut cluster, third, proposer);
+        arrives(&mut cluster, proposer, third);
+        arrives(&mut cluster, third, proposer);
+    }
+    cluster.disturb(|_| ());
+    cluster.messages.extend(held.take());
+    cluster.advance(Duration::from_secs(5));
+    let created = |client: &&_| match cluster.response(**client) {
+        Some(Outcome::Done(answered)) => answered.replies == [Ok(Reply::Done)],
+        _ => false,
+    };
+    clients.iter().filter(created).count()
+}
+
+#[test]
+fn of_two_creations_at_most_one_succeeds_although_an_owner_loses_what_it_promised() {
+    assert!(creations() <= 1);
+    assert_eq!(
+        with_mutant(Mutant::LostVotesCount, creations),
+        2,
+        "votes that count at once are noticed"
+    );
+}
+
+#[test]
+fn an_owner_that_lost_its_votes_votes_again_in_a_later_epoch() {
+    let mut cluster = strong();
+    let key = key("seat");
+    let owners = cluster.owners(&key);
+    let request = cluster.request(&key, create("mine"));
+    cluster.done(owners[0], request);
+    wipe(&mut cluster, owners[2], 90);
+    cluster.advance(Duration::from_secs(30));
+    // Now it is needed: one of the others is down.
+    cluster.take_down(owners[0]);
+    let request = cluster.request(&key, get());
+    let answered = cluster.done(owners[2], request);
+    assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
+}
