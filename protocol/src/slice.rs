@@ -83,7 +83,7 @@ pub struct SliceState {
     /// The purge epoch: borne by all state that is read here. Durable.
     pub epoch: u64,
     /// State that bears an older epoch than this is refused as stale: the epoch itself once every member has
-    /// confirmed it, and the one before until then. Durable.
+    /// confirmed it, and an earlier one that they have until then. Durable.
     pub epoch_min: u64,
     /// How far the slice is moved. Durable.
     pub replica: Replica,

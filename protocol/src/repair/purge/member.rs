@@ -146,8 +146,8 @@ pub(super) fn may_confirm(shared: &Shared, slice: Slice, epoch: u64) -> bool {
 pub(super) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
     let actor = shared.draw_actor();
     let Some(state) = shared.slices.get_mut(&slice) else { return };
-    // All members have confirmed the one before: otherwise none would be at this one.
-    (state.epoch_min, state.epoch) = (epoch.saturating_sub(1), epoch);
+    // What is older is refused once every member has confirmed it, and not before: see `settle`.
+    state.epoch = epoch;
     if !mutant(Mutant::DotReuseAfterPurge) {
         let mut unspent = state.actors.unspent().to_vec();
         unspent.push(actor);

@@ -88,8 +88,10 @@ impl Purges {
                 self.ask(shared, slice, effects);
             }
         }
-        // A member that is down could not confirm.
-        if !members(shared).all(|member| shared.view.is_live(member)) {
+        self.renewals.retain(|slice| leads(shared, *slice));
+        // A member that is down could not confirm; a renewal needs the owners only.
+        let all_live = members(shared).all(|member| shared.view.is_live(member));
+        if !all_live && self.renewals.is_empty() {
             return;
         }
         let unsettled = |state: &crate::SliceState| state.epoch_min < state.epoch;
@@ -99,17 +101,15 @@ impl Purges {
             .filter(|(_, state)| unsettled(state))
             .map(|(slice, _)| *slice)
             .collect();
-        self.renewals.retain(|slice| leads(shared, *slice));
         let renewals = self.renewals.iter().copied();
         let mut due: Vec<Slice> =
             self.candidates.slices().chain(unsettled).chain(renewals).collect();
         due.sort_by_key(|slice| self.ended.get(slice).copied());
         for slice in due {
             let rested = |at: &Duration| now >= *at + shared.settings.purge_pause;
-            let rests =
-                !self.renewals.contains(&slice) && !self.ended.get(&slice).is_none_or(rested);
+            let due = all_live && self.ended.get(&slice).is_none_or(rested);
             if self.rounds.len() < ROUNDS_MAX
-                && !rests
+                && (due || self.renewals.contains(&slice))
                 && !self.rounds.contains_key(&slice)
                 && leads(shared, slice)
             {
@@ -146,7 +146,9 @@ impl Purges {
 
     /// A slice is to go on to a later epoch.
     pub(super) fn renew(&mut self, shared: &Shared, slice: Slice) {
-        if leads(shared, slice) && !self.rounds.contains_key(&slice) {
+        let waits =
+            |round: &Round| matches!(round.phase, Phase::Levelling { .. } | Phase::Adopting { .. });
+        if leads(shared, slice) && self.rounds.get(&slice).is_none_or(waits) {
             self.renewals.insert(slice);
         }
     }
@@ -253,6 +255,7 @@ impl Purges {
     /// Goes on to the next phase where all have answered.
     fn go_on(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
         let me = shared.me;
+        let renews = self.renewals.contains(&slice);
         let Some(round) = self.rounds.get_mut(&slice) else { return };
         let everybody = |confirmed: &BTreeSet<NodeId>| {
             let mut others = members(shared).filter(|member| *member != me);
@@ -287,6 +290,21 @@ impl Purges {
             Phase::Adopting { remains, confirmed } if everybody(confirmed) => {
                 let remains = std::mem::take(remains);
                 Phase::Dropping { remains, dropped: BTreeSet::new(), pass: 0 }
+            }
+            // A member that still holds a copy of what it owned before confirms nothing until that is dropped: owners
+            // that are all at an epoch go on without it.
+            Phase::Levelling { confirmed } | Phase::Adopting { confirmed, .. }
+                if renews && others.all(|owner| confirmed.contains(owner)) =>
+            {
+                let Some(epoch) = round.epoch.checked_add(1) else { return };
+                let remains = match &mut round.phase {
+                    Phase::Adopting { remains, .. } => std::mem::take(remains),
+                    _ => Vec::new(),
+                };
+                adopt(shared, slice, epoch, effects);
+                round.epoch = epoch;
+                self.renewals.remove(&slice);
+                Phase::Adopting { remains, confirmed: BTreeSet::new() }
             }
             Phase::Dropping { remains, dropped, pass }
                 if owners.iter().all(|owner| dropped.contains(owner)) =>
