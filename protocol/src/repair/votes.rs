@@ -10,14 +10,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coterie_ring::{BucketKind, NodeId, Partition};
-use coterie_wire::peer::purge::Purge as Said;
-use coterie_wire::{Body, Slice};
+use coterie_ring::{BucketKind, Partition};
+use coterie_wire::Slice;
 
-use crate::effects::{After, Class, Effects};
+use crate::effects::Effects;
 use crate::lane::Shared;
 use crate::repair::purge;
-use crate::slice::{SliceState, Votes};
+use crate::slice::Votes;
 
 /// How often a later epoch is asked for.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -69,30 +68,13 @@ impl Regained {
         }
         if has_strong_keys && self.asked.get(&slice).is_none_or(|at| now >= *at + ASK_AGAIN) {
             self.asked.insert(slice, now);
-            ask(shared, slice, effects);
+            purge::ask_to_renew(shared, slice, effects);
         }
     }
 }
 
 /// The first of all slices.
 const FIRST: Slice = Slice { partition: Partition(0), replicas: 0 };
-
-/// Asks who leads the purges of a slice for a later epoch.
-fn ask(shared: &mut Shared, slice: Slice, effects: &mut Effects) {
-    let owners = shared.slices.get(&slice).map(newest).unwrap_or_default();
-    let leader = owners.into_iter().find(|owner| shared.view.is_live(*owner));
-    if leader == Some(shared.me) {
-        effects.lane(After::Written, purge::Event::Renew { slice }.into());
-    } else if let Some(leader) = leader {
-        let request = shared.draw_request();
-        let renew = shared.message(request, slice, Body::Purge(Box::new(Said::Renew)));
-        effects.send(leader, Class::Bulk, renew);
-    }
-}
-
-fn newest(state: &SliceState) -> Vec<NodeId> {
-    state.replica.sets().newest().members.to_vec()
-}
 
 /// Whether keys of a slice may be strong ones. Of others nobody votes.
 fn has_strong_keys(shared: &Shared, slice: Slice) -> bool {

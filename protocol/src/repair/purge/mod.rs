@@ -42,6 +42,7 @@ use crate::rows::{NotResident, Row, Rows, Space};
 use crate::strong::is_register;
 
 pub(crate) use member::heed;
+pub(crate) use round::ask_to_renew;
 
 use candidates::Candidates;
 use learn::Learning;

@@ -14,6 +14,7 @@ use super::{Event, Purges, members, remains_of, said};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
+use crate::slice::SliceState;
 
 /// How often a leader asks again those that have not answered.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -64,12 +65,29 @@ impl Round {
     }
 }
 
-/// Whether this node leads the purges of a slice: the first live owner does, and another one takes over.
+/// Who leads the purges of a slice: the first live owner does, and another one takes over.
+fn leader(shared: &Shared, state: &SliceState) -> Option<NodeId> {
+    let owners = &state.replica.sets().newest().members;
+    owners.iter().find(|owner| shared.view.is_live(**owner)).copied()
+}
+
+/// Whether this node leads the purges of a slice.
 pub(super) fn leads(shared: &Shared, slice: Slice) -> bool {
     let Some(state) = shared.slices.get(&slice) else { return false };
-    let owners = &state.replica.sets().newest().members;
-    let first = owners.iter().find(|owner| shared.view.is_live(**owner));
-    takes_part(shared, state) && first == Some(&shared.me)
+    takes_part(shared, state) && leader(shared, state) == Some(shared.me)
+}
+
+/// Asks for a later epoch of a slice that this node owns.
+pub(crate) fn ask_to_renew(shared: &mut Shared, slice: Slice, effects: &mut Effects) {
+    let Some(state) = shared.slices.get(&slice) else { return };
+    let (leader, epoch) = (leader(shared, state), state.epoch);
+    if leader == Some(shared.me) {
+        effects.lane(After::Written, Event::Renew { slice }.into());
+    } else if let Some(from) = leader {
+        let about = About { slice, from, request: shared.draw_request(), epoch };
+        let renew = said(shared, about, Said::Renew);
+        effects.send(from, Class::Bulk, renew);
+    }
 }
 
 impl Purges {
@@ -94,7 +112,7 @@ impl Purges {
         if !all_live && self.renewals.is_empty() {
             return;
         }
-        let unsettled = |state: &crate::SliceState| state.epoch_min < state.epoch;
+        let unsettled = |state: &SliceState| state.epoch_min < state.epoch;
         let unsettled: Vec<Slice> = shared
             .slices
             .iter()
@@ -297,9 +315,10 @@ impl Purges {
                 if renews && others.all(|owner| confirmed.contains(owner)) =>
             {
                 let Some(epoch) = round.epoch.checked_add(1) else { return };
-                let remains = match &mut round.phase {
-                    Phase::Adopting { remains, .. } => std::mem::take(remains),
-                    _ => Vec::new(),
+                let remains = if let Phase::Adopting { remains, .. } = &mut round.phase {
+                    std::mem::take(remains)
+                } else {
+                    Vec::new()
                 };
                 adopt(shared, slice, epoch, effects);
                 round.epoch = epoch;
