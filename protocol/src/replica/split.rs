@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use coterie_crdt::{Context, Delta, Dot};
+use coterie_crdt::{Address, Cell, Context, Delta, Dot};
 
 /// Dots of a context that are listed one by one at most: an honest delta has about as many as cells.
 const DOTS_MAX: u64 = 1 << 20;
@@ -20,15 +20,20 @@ pub fn split(delta: &Delta, cells_max: usize) -> Option<Vec<Delta>> {
     if delta.cells().len() <= cells_max {
         return Some(vec![delta.clone()]);
     }
-    let live = |cells: &[(_, coterie_crdt::Cell)]| -> BTreeSet<Dot> {
+    let live = |cells: &[&(Address, Cell)]| -> BTreeSet<Dot> {
         cells.iter().flat_map(|(_, cell)| cell.dots()).map(|(dot, _)| *dot).collect()
     };
-    let removed = without(&delta.context, &live(delta.cells()))?;
-    let chunks = delta.cells().chunks(cells_max).enumerate().map(|(at, cells)| {
+    let mut cells: Vec<&(Address, Cell)> = delta.cells().iter().collect();
+    let removed = without(&delta.context, &live(&cells))?;
+    // In the order in which they were minted: if a crash leaves some only, their dots are one behind the other, and the
+    // context has no gap that would never close.
+    cells.sort_by_key(|(_, cell)| cell.dots().last().map(|(dot, _)| *dot));
+    let chunks = cells.chunks_mut(cells_max).enumerate().map(|(at, cells)| {
         let mut context = removed.clone();
         context.extend(live(cells));
         let whole = if at == 0 { delta.whole.clone() } else { None };
-        Delta::from_parts(context, whole, cells.iter().cloned())
+        cells.sort_by_key(|(address, _)| address);
+        Delta::from_parts(context, whole, cells.iter().map(|cell| (*cell).clone()))
     });
     chunks.collect()
 }

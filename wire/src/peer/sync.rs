@@ -81,7 +81,7 @@ pub enum Step {
         /// The sums of all sub-ranges, 16 bytes each.
         leaves: Bytes,
     },
-    /// Open the differing leaves between two hashes, both inside: the 32-bit sums of each, in order.
+    /// Open the differing leaves between two hashes, both inside: the 32-bit sums of the quarters of each, in order.
     Open {
         /// The first hash.
         from: u64,
@@ -90,8 +90,8 @@ pub enum Step {
         /// 4 bytes each.
         sums: Bytes,
     },
-    /// Of each open range, in order: 0xff and the 32-bit sum of its lower half; or how many rows there are,
-    /// and 4 bytes of each; or 0xfe for more than that.
+    /// A bit for each open range, set where it is halved; then of each, in order: the 32-bit sum of its lower half;
+    /// or how many rows there are, and 4 bytes of each; or 0xfe for more than that.
     Halve {
         /// All open ranges.
         ranges: Bytes,

@@ -16,7 +16,6 @@ const LIST_ROWS: usize = 2;
 /// A range of which so many rows are listed at most; one byte says how many.
 const LISTED_MAX: usize = 0xfd;
 const MANY: u8 = 0xfe;
-const HALVED: u8 = 0xff;
 
 /// What was received does not fit what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -42,7 +41,7 @@ pub(super) struct HashRange {
 }
 
 impl HashRange {
-    fn halves(self) -> [HashRange; 2] {
+    pub(super) fn halves(self) -> [HashRange; 2] {
         let middle = self.from + (self.to - self.from) / 2;
         [HashRange { from: self.from, to: middle }, HashRange { from: middle + 1, to: self.to }]
     }
@@ -174,11 +173,13 @@ impl Asking {
 
     /// The next question about every open range.
     pub(super) fn question(&self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(5 * self.open.len());
+        let mut bits = Bits::default();
+        let mut bytes = BytesMut::with_capacity(4 * self.open.len());
         for open in &self.open {
-            match self.ask(open) {
+            let ask = self.ask(open);
+            bits.put_bit(matches!(ask, Ask::Halve));
+            match ask {
                 Ask::Halve => {
-                    bytes.put_u8(HALVED);
                     let [lower, _] = open.range.halves();
                     bytes.put_u32(self.listing.sum(&self.listing.inside(lower)));
                 }
@@ -190,7 +191,9 @@ impl Asking {
                 Ask::Many => bytes.put_u8(MANY),
             }
         }
-        bytes.freeze()
+        let mut question = bits.bytes;
+        question.unsplit(bytes);
+        question.freeze()
     }
 
     /// Takes in the verdicts on the ranges as they were opened.
@@ -281,10 +284,16 @@ impl Answering {
 
     /// Answers the next question about every open range.
     pub(super) fn answer(&mut self, question: &Bytes) -> Result<Bytes, Mismatch> {
-        let (mut bits, mut question) = (Bits::default(), question.clone());
-        for (range, total) in std::mem::take(&mut self.open) {
-            match question.try_get_u8().map_err(|_short| Mismatch)? {
-                HALVED if range.from < range.to => {
+        let open = std::mem::take(&mut self.open);
+        let mut question = question.clone();
+        if question.len() < open.len().div_ceil(8) {
+            return Err(Mismatch);
+        }
+        let mut halved = Bits::of(&question.split_to(open.len().div_ceil(8)));
+        let mut bits = Bits::default();
+        for (range, total) in open {
+            match halved.bit()? {
+                true if range.from < range.to => {
                     let lower = question.try_get_u32().map_err(|_short| Mismatch)?;
                     let sums = [lower, total.wrapping_sub(lower)];
                     for (half, theirs) in range.halves().into_iter().zip(sums) {
@@ -292,9 +301,11 @@ impl Answering {
                         bits.put_verdict(verdict);
                     }
                 }
-                HALVED => return Err(Mismatch),
-                MANY => self.listing.differ(self.listing.inside(range)),
-                rows => self.listed(range, usize::from(rows), &mut question, &mut bits)?,
+                true => return Err(Mismatch),
+                false => match question.try_get_u8().map_err(|_short| Mismatch)? {
+                    MANY => self.listing.differ(self.listing.inside(range)),
+                    rows => self.listed(range, usize::from(rows), &mut question, &mut bits)?,
+                },
             }
         }
         if question.has_remaining() { Err(Mismatch) } else { Ok(bits.bytes.freeze()) }

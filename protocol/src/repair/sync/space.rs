@@ -64,6 +64,15 @@ impl Leaves {
     }
 }
 
+/// The quarters of ranges: a leaf that differs has more rows than are worth one sum.
+pub(super) fn quarters(ranges: Vec<HashRange>) -> Vec<HashRange> {
+    let halves = |range: HashRange| match range {
+        HashRange { from, to } if from < to => range.halves().to_vec(),
+        one => vec![one],
+    };
+    ranges.into_iter().flat_map(halves).flat_map(halves).collect()
+}
+
 impl Subject {
     /// All hashes there are.
     pub(super) fn hashes(&self, slice: Slice, shared: &Shared) -> HashRange {

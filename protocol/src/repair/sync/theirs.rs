@@ -294,6 +294,7 @@ impl Theirs {
         sums: &Bytes,
     ) -> Result<Answer, End> {
         let ranges = self.leaves.ranges(&self.subject, self.slice, shared, window);
+        let ranges = space::quarters(ranges);
         let listing = Listing::new(entries, self.salt);
         let opened = Answering::open(listing, &ranges, sums);
         let (answering, bits) = opened.map_err(|_mismatch| End::Malformed)?;

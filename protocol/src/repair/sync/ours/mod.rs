@@ -319,7 +319,7 @@ impl Ours {
 
     /// Opens the ranges that were listed.
     fn open(&mut self, shared: &Shared, entries: Vec<Entry>, effects: &mut Effects) -> Next {
-        let ranges = self.ranges(shared, self.window);
+        let ranges = space::quarters(self.ranges(shared, self.window));
         let asking = Box::new(Asking::new(Listing::new(entries, self.salt), ranges));
         let HashRange { from, to } = self.window;
         let step = Step::Open { from, to, sums: asking.totals() };
