@@ -1,15 +1,13 @@
 //! Which requests are let in, and whose they are.
 
-use std::time::Duration;
-
 use coterie_wire::peer::PeerRefusal;
-use coterie_wire::{Body, Outcome, Refused, Request, Slice, Unavailable};
+use coterie_wire::{Body, Outcome, Refused, Request, Slice};
 use smallvec::SmallVec;
 
 use super::explain::Answers;
 use super::forward::Forwarding;
 use super::memory::Seen;
-use super::request::{About, By, Phase, Plan, Table, UnderWay, Waiting};
+use super::request::{About, By, Phase, Plan, Table, UnderWay};
 use super::{Coordinator, Event, Found};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
@@ -125,8 +123,7 @@ impl Coordinator {
         let origins = SmallVec::from_iter([origin]);
         let mut under_way = UnderWay { about, origins, phase, gathered: None };
         if here {
-            under_way.phase =
-                Phase::Waiting(Waiting { until: Duration::MAX, why: Unavailable::Nobody });
+            under_way.phase = Phase::asleep();
             self.with_rows(shared, under_way, found, effects);
         } else {
             self.forward(shared, under_way, Forwarding::default(), effects);

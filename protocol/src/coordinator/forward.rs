@@ -132,7 +132,11 @@ impl Coordinator {
         let under_way = self.table.take(id)?;
         match &under_way.phase {
             Phase::Forwarding(forwarding) if forwarding.to == Some(to) => Some(under_way),
-            Phase::Forwarding(_) | Phase::Gathering(_) | Phase::Waiting(_) | Phase::Writing(_) => {
+            Phase::Forwarding(_)
+            | Phase::Gathering(_)
+            | Phase::Waiting(_)
+            | Phase::Committing(_)
+            | Phase::Writing(_) => {
                 self.table.put(under_way);
                 None
             }

@@ -19,11 +19,14 @@ use crate::rows::lazy::{EVALUATED_ROWS_MAX, Page, Recorded};
 use crate::rows::{NotResident, ReadError, Rows, fetch};
 
 /// The most cells that are read at once for what is evaluated on this node's and others' rows joined, and the most that
-/// one delta changes: owners join it in one event.
+/// are committed in one event.
 pub(super) const CELLS_MAX: usize = 480;
 
 /// The most bytes of rows that one request gathers in memory.
 pub(super) const GATHERED_BYTES_MAX: u64 = 16 << 20;
+
+/// The most bytes of what one request changes: with room for the rest, they are within one message.
+pub(super) const DELTA_BYTES_MAX: u64 = 8 << 20;
 
 /// The rows that an event of the coordinator needs.
 #[derive(Debug)]
@@ -81,17 +84,6 @@ impl Own {
         match self {
             Own::Small(stored) => Some(&stored.state),
             Own::Large(_) => None,
-        }
-    }
-
-    /// The rows to join into what the evaluation made of them.
-    pub(super) fn into_stored(self) -> Stored {
-        match self {
-            Own::Small(stored) => stored,
-            Own::Large(recorded) => {
-                let (root, cells) = recorded.into_rows();
-                State::from_rows(root, cells).into()
-            }
         }
     }
 }

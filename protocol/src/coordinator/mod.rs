@@ -11,6 +11,7 @@ mod found;
 mod latency;
 mod memory;
 mod observe;
+mod parts;
 mod promised;
 mod read;
 mod repair;
@@ -18,12 +19,12 @@ mod request;
 mod store;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_wire::peer::PeerRefusal;
-use coterie_wire::{Body, Message, Request, RequestId, Slice};
+use coterie_wire::{Body, Key, Message, Request, RequestId, Slice};
 
 use crate::effects::{After, ClientId, Effects};
 use crate::event::ControlEvent;
@@ -43,6 +44,11 @@ pub enum Event {
     /// This node's own copy of a write is as durable as was asked.
     Stored {
         /// Of which request.
+        request: RequestId,
+    },
+    /// The next part of what a request changes is to be committed.
+    Commit {
+        /// Of which.
         request: RequestId,
     },
     /// A request goes on, or begins again, on rows read anew.
@@ -89,6 +95,8 @@ pub struct Coordinator {
     latencies: Latencies,
     /// What was forwarded, by the client's id, which the messages about it bear.
     forwarded: BTreeMap<RequestId, RequestId>,
+    /// Keys whose changes are being committed part by part: nothing else is evaluated to change them.
+    committing: BTreeSet<Key>,
 }
 
 impl Coordinator {
@@ -176,6 +184,10 @@ impl Coordinator {
             },
             Event::Renew { request } => match self.table.change(*request) {
                 Some((about, change)) => found::read_changed(about, change, rows),
+                None => Ok(Found::Nothing),
+            },
+            Event::Commit { request } => match self.table.part(*request) {
+                Some((about, part)) => found::read_changed(about, part, rows),
                 None => Ok(Found::Nothing),
             },
             Event::Stored { .. } | Event::Dirty { .. } => Ok(Found::Nothing),
@@ -272,7 +284,9 @@ impl Coordinator {
                 writing.failed(to, shared.now.monotonic);
                 self.write_on(shared, under_way, effects);
             }
-            Phase::Forwarding(_) | Phase::Waiting(_) => self.table.put(under_way),
+            Phase::Forwarding(_) | Phase::Waiting(_) | Phase::Committing(_) => {
+                self.table.put(under_way);
+            }
         }
     }
 
@@ -293,6 +307,7 @@ impl Coordinator {
             }
             Event::Stored { request } => self.stored(shared, request, effects),
             Event::Renew { request } => self.renew(shared, request, found, effects),
+            Event::Commit { request } => self.commit_part(shared, request, found, effects),
             Event::Again { request } | Event::StandIn { request } => {
                 if let Some(under_way) = self.table.take(request) {
                     self.with_rows(shared, under_way, found, effects);
@@ -349,7 +364,9 @@ impl Coordinator {
                     writing.hurry(&shared.view, shared.now.monotonic);
                     self.write_on(shared, under_way, effects);
                 }
-                Phase::Forwarding(_) | Phase::Waiting(_) => self.table.put(under_way),
+                Phase::Forwarding(_) | Phase::Waiting(_) | Phase::Committing(_) => {
+                    self.table.put(under_way);
+                }
             }
         }
     }
@@ -378,6 +395,7 @@ impl Coordinator {
                     self.table.put_asleep(under_way);
                 }
                 Phase::Writing(_) => self.write_on(shared, under_way, effects),
+                Phase::Committing(_) => self.table.put(under_way),
             }
         }
     }

@@ -183,7 +183,10 @@ impl Coordinator {
         };
         match &under_way.phase {
             Phase::Waiting(_) => self.coordinate(shared, under_way, own, effects),
-            Phase::Forwarding(_) | Phase::Gathering(_) | Phase::Writing(_) => {
+            Phase::Forwarding(_)
+            | Phase::Gathering(_)
+            | Phase::Committing(_)
+            | Phase::Writing(_) => {
                 self.go_on(shared, under_way, own, effects);
             }
         }
@@ -197,6 +200,9 @@ impl Coordinator {
         own: Own,
         effects: &mut Effects,
     ) {
+        if under_way.about.writes() && self.committing.contains(&under_way.about.request.key) {
+            return self.wait(shared, under_way, Unavailable::Nobody);
+        }
         let mut own = own;
         if let Own::Large(recorded) = own {
             if recorded.is_missing() {
@@ -265,10 +271,6 @@ impl Coordinator {
             let outcome = Outcome::Done(Box::new(answered));
             return self.respond(shared, &mut under_way, outcome, effects);
         }
-        if evaluated.delta.cells().len() > found::CELLS_MAX {
-            let refused = Refused::TooLarge { bytes_max: found::GATHERED_BYTES_MAX };
-            return self.respond(shared, &mut under_way, Outcome::Refused(refused), effects);
-        }
         self.commit(shared, under_way, own, evaluated, effects);
     }
 
@@ -278,8 +280,7 @@ impl Coordinator {
         about.next_round();
         let again = Event::Again { request: about.id };
         effects.lane(After::Written, crate::Event::Coordinator(again));
-        let (until, why) = (Duration::MAX, Unavailable::Nobody);
-        under_way.phase = Phase::Waiting(Waiting { until, why });
+        under_way.phase = Phase::asleep();
         self.table.put(under_way);
     }
 
@@ -303,8 +304,7 @@ impl Coordinator {
         };
         let event = Event::Part { of: about.id, request: Box::new(request) };
         effects.lane(After::Written, crate::Event::Coordinator(event));
-        let (until, why) = (Duration::MAX, Unavailable::Nobody);
-        under_way.phase = Phase::Waiting(Waiting { until, why });
+        under_way.phase = Phase::asleep();
         self.table.put(under_way);
     }
 

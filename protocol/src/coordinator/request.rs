@@ -12,6 +12,7 @@ use super::counting::Quota;
 use super::explain::Answers;
 use super::forward::Forwarding;
 use super::found;
+use super::parts::Committing;
 use super::promised::depends_on_change;
 use super::read::Gathering;
 use super::write::Writing;
@@ -146,8 +147,17 @@ pub(super) enum Phase {
     Gathering(Box<Gathering>),
     /// What it needs is not to be had just now: it is begun again.
     Waiting(Waiting),
+    /// What it changes is being committed here, part by part.
+    Committing(Box<Committing>),
     /// It is committed here; owners are asked to store it.
     Writing(Box<Writing>),
+}
+
+impl Phase {
+    /// It goes on with an event that is on its way.
+    pub(super) fn asleep() -> Phase {
+        Phase::Waiting(Waiting { until: Duration::MAX, why: Unavailable::Nobody })
+    }
 }
 
 /// A request that is begun again after a while, until its deadline.
@@ -176,6 +186,8 @@ impl UnderWay {
     /// When it has to be looked at again, whatever arrives.
     fn next_deadline(&self) -> Duration {
         let phase = match &self.phase {
+            // It is on its way, whatever the time.
+            Phase::Committing(_) => return Duration::MAX,
             Phase::Forwarding(_) => self.about.deadline,
             Phase::Gathering(gathering) => gathering.next_deadline(),
             Phase::Waiting(waiting) => waiting.until,

@@ -11,7 +11,6 @@ use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, RequestId};
 
 use super::evaluate::Evaluated;
-use super::found::Own;
 use super::request::{About, Phase, Table, UnderWay};
 use super::write::{self, Owner, StandIn, Writing};
 use super::{Coordinator, Event, Found};
@@ -31,19 +30,16 @@ const HINT_DELAY: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(25);
 
 impl Coordinator {
-    /// Commits what was evaluated and has it stored.
-    pub(super) fn commit(
+    /// What was evaluated, under a purge epoch, is committed here, or could not be: has it stored.
+    pub(super) fn committed(
         &mut self,
         shared: &mut Shared,
         mut under_way: UnderWay,
-        own: Own,
         evaluated: Evaluated,
+        (epoch, here): (u64, bool),
         effects: &mut Effects,
     ) {
         let about = &under_way.about;
-        let change = Change::Delta(evaluated.delta.clone());
-        let (slice, key) = (about.slice, &about.request.key);
-        replica::apply(shared, slice, key, &mut own.into_stored(), &change, effects);
         let durability = match about.plan.synced {
             true => Durability::Synced,
             false => Durability::AsSet,
@@ -53,18 +49,24 @@ impl Coordinator {
             Durability::AsSet => After::Durable,
             Durability::Synced => After::Synced,
         };
-        effects.lane(after, crate::Event::Coordinator(Event::Stored { request: about.id }));
-        let state = &shared.slices[&slice];
         let mut writing = Box::new(Writing {
-            sets: state.replica.sets().clone(),
-            change,
-            epoch: state.epoch,
+            sets: sets(shared, about),
+            change: Change::Delta(evaluated.delta.clone()),
+            epoch,
             durability,
             stored_here: false,
             owners: Default::default(),
             answered: Box::new(evaluated.answered(Vec::new())),
         });
         send_to_all(shared, about, &mut writing, effects);
+        if here {
+            effects.lane(after, crate::Event::Coordinator(Event::Stored { request: about.id }));
+        } else {
+            writing.give(shared.me, Given::Failed);
+            if let Some(me) = writing.owner(shared.me) {
+                me.settled = true;
+            }
+        }
         under_way.phase = Phase::Writing(writing);
         self.write_on(shared, under_way, effects);
     }
@@ -373,13 +375,18 @@ fn try_again(writing: &mut Writing, node: NodeId, now: Duration) {
     }
 }
 
+/// The owners as they are now.
+fn sets(shared: &Shared, about: &About) -> LiveSets {
+    match shared.slices.get(&about.slice) {
+        Some(state) => state.replica.sets().clone(),
+        None => shared.view.live_sets(about.slice),
+    }
+}
+
 /// Where the slice has other owners than those that were asked, asks those: answers under another tag do not
 /// count (invariant 17).
 fn adopt_sets(shared: &Shared, about: &mut About, writing: &mut Writing, effects: &mut Effects) {
-    let sets: LiveSets = match shared.slices.get(&about.slice) {
-        Some(state) => state.replica.sets().clone(),
-        None => shared.view.live_sets(about.slice),
-    };
+    let sets = sets(shared, about);
     if sets == writing.sets {
         return;
     }
@@ -417,7 +424,10 @@ impl Table {
         let under_way = self.get(request)?;
         match &under_way.phase {
             Phase::Writing(writing) => Some((&under_way.about, &writing.change)),
-            Phase::Forwarding(_) | Phase::Gathering(_) | Phase::Waiting(_) => None,
+            Phase::Forwarding(_)
+            | Phase::Gathering(_)
+            | Phase::Waiting(_)
+            | Phase::Committing(_) => None,
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) syncs: bool,
     /// What waits for a sync, with the lane it is of.
     held: Vec<(usize, Action)>,
+    /// Events that its lanes hand themselves, where the test lets them through one by one.
+    handed_back: Option<VecDeque<(usize, Event)>>,
     seed: u64,
 }
 
@@ -276,7 +278,10 @@ impl Cluster {
                 let waits = after != After::Written && !self.nodes[index].syncs;
                 match action {
                     action if waits => self.nodes[index].held.push((lane, action)),
-                    Action::Lane(event) => events.push_back(*event),
+                    Action::Lane(event) => match &mut self.nodes[index].handed_back {
+                        Some(handed_back) => handed_back.push_back((lane, *event)),
+                        None => events.push_back(*event),
+                    },
                     action => self.act(index, lane, action),
                 }
             }
@@ -296,6 +301,28 @@ impl Cluster {
             Action::Barrier { barrier, outcome } => {
                 assert!(self.barriers.insert(barrier, outcome).is_none(), "it is answered once");
             }
+        }
+    }
+
+    /// What the lanes of a node hand themselves waits from now on.
+    pub(crate) fn hold_lane_events(&mut self, node: NodeId) {
+        let index = self.index(node);
+        self.nodes[index].handed_back = Some(VecDeque::new());
+    }
+
+    /// Lets the first of that through.
+    pub(crate) fn let_lane_event(&mut self, node: NodeId) {
+        let index = self.index(node);
+        let held = self.nodes[index].handed_back.as_mut().and_then(VecDeque::pop_front);
+        let (lane, event) = held.expect("a lane goes on");
+        self.event(index, lane, event);
+    }
+
+    /// Lets all of it through, and what comes after it.
+    pub(crate) fn release_lane_events(&mut self, node: NodeId) {
+        let index = self.index(node);
+        for (lane, event) in self.nodes[index].handed_back.take().into_iter().flatten() {
+            self.event(index, lane, event);
         }
     }
 
@@ -521,6 +548,7 @@ impl Node {
             runs: true,
             syncs: true,
             held: Vec::new(),
+            handed_back: None,
             seed,
         };
         node.open(now);
