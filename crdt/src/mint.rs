@@ -72,6 +72,7 @@ pub struct Mint<'c> {
     wall_millis: u64,
     random: u64,
     limits: Limits,
+    lifetime_millis: Option<u64>,
 }
 
 impl<'c> Mint<'c> {
@@ -80,7 +81,8 @@ impl<'c> Mint<'c> {
     /// `wall_millis` is the wall clock in milliseconds since 1970: it stamps assignments and says which
     /// keys have expired. `random` decides what `SPOP` and its like choose.
     pub fn new(next: Dot, clock: &'c mut Clock, wall_millis: u64, random: u64) -> Self {
-        Mint { next, clock, wall_millis, random, limits: Limits::default() }
+        let limits = Limits::default();
+        Mint { next, clock, wall_millis, random, limits, lifetime_millis: None }
     }
 
     /// The same with other limits on what clients may write.
@@ -88,6 +90,19 @@ impl<'c> Mint<'c> {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The same for keys that live so long, unless a write says otherwise: from the one that begins them, or
+    /// that replaces their value (`SET`).
+    #[must_use]
+    pub fn with_lifetime(mut self, millis: Option<u64>) -> Self {
+        self.lifetime_millis = millis;
+        self
+    }
+
+    /// When a key that begins now expires, in milliseconds since 1970, unless a write says otherwise.
+    pub(crate) fn default_deadline(&self) -> Option<u64> {
+        Some(self.wall_millis.saturating_add(self.lifetime_millis?))
     }
 
     /// The limits on what clients may write.

@@ -1,6 +1,7 @@
 //! What control tells the lanes: the layout in force and who is alive.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use coterie_ring::decision::{Decision, LostSet};
@@ -106,6 +107,12 @@ impl View {
     pub fn policy(&self, bucket: &[u8]) -> Option<&BucketPolicy> {
         let name = std::str::from_utf8(bucket).ok()?;
         self.decision.layout().snapshot().bucket(name)
+    }
+
+    /// How long a key lives unless a write says otherwise, in milliseconds; `None` for ever.
+    #[must_use]
+    pub fn lifetime_millis(&self, key: &Key) -> Option<u64> {
+        self.policy(key.bucket())?.expiry_millis.map(NonZeroU64::get)
     }
 
     /// The partition of a key.

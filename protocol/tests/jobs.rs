@@ -3,6 +3,7 @@
 
 mod harness;
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -141,4 +142,40 @@ fn nobody_but_the_first_owner_removes_what_has_expired() {
     for owner in &owners {
         assert!(cluster.root(*owner, &key).register.is_empty(), "not removed at {owner}");
     }
+}
+
+#[test]
+fn a_key_of_a_bucket_with_a_lifetime_expires_unless_a_write_says_otherwise() {
+    let lifetime = NonZeroU64::new(60_000);
+    let mut cluster =
+        Cluster::new(3, BucketPolicy { expiry_millis: lifetime, ..BucketPolicy::default() });
+    let key = key("a");
+    let owner = cluster.owners(&key)[0];
+    let after = |cluster: &mut Cluster, operation: Operation| -> Option<u64> {
+        let request = cluster.request(&key, operation);
+        cluster.done(owner, request);
+        let deadline = cluster.root(owner, &key).expiry.deadline();
+        // In seconds: time in tests passes in steps that are not of whole milliseconds.
+        let left = deadline.map(|at| (at.saturating_sub(cluster.now.wall_millis) + 500) / 1_000);
+        cluster.advance(Duration::from_secs(10));
+        left
+    };
+    let member = |name: &'static [u8]| vec![Bytes::from_static(name)];
+    let add = |name| Operation::Set(SetOperation::new(SetVerb::Add(member(name))));
+    let set = |expire| {
+        let (value, condition) = (Bytes::from_static(b"1"), SetCondition::Always);
+        Operation::String(StringOperation::Set { value, condition, get: false, expire })
+    };
+    let persist = Operation::Key(KeyOperation::Persist);
+    assert_eq!(after(&mut cluster, add(b"x")), Some(60), "from the write that begins it");
+    assert_eq!(after(&mut cluster, add(b"y")), Some(50), "not from those that follow");
+    assert_eq!(after(&mut cluster, set(Expire::Never)), Some(60), "a new value is a new key");
+    assert_eq!(after(&mut cluster, set(Expire::Keep)), Some(50));
+    assert_eq!(after(&mut cluster, persist), None, "for ever, since somebody said so");
+    let increment = Operation::String(StringOperation::IncrementBy(1));
+    assert_eq!(after(&mut cluster, increment.clone()), None);
+    let at = cluster.now.wall_millis + 20_000;
+    assert_eq!(after(&mut cluster, set(Expire::At(at))), Some(20));
+    cluster.advance(Duration::from_secs(20));
+    assert_eq!(after(&mut cluster, increment), Some(60), "it had expired, and begins anew");
 }

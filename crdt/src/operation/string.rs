@@ -232,7 +232,11 @@ fn set<C: Cells>(
         SetCondition::IfPresent => draft.exists()?,
     };
     if holds {
-        let mut expire = expire;
+        // A new value lives as long as a new key does.
+        let mut expire = match (expire, draft.default_deadline()) {
+            (Expire::Never, Some(deadline)) => Expire::At(deadline),
+            (expire, _) => expire,
+        };
         if deletes_others(draft)? {
             // The deletion takes the expiry along.
             expire = match (expire, draft.deadline()) {

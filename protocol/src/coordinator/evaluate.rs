@@ -48,8 +48,10 @@ pub(super) fn evaluate(
     let first = next_dot(shared, about.slice, own, effects);
     let epoch = shared.epoch(about.slice);
     let random = found::random(about.request.id);
+    let lifetime = shared.view.lifetime_millis(&about.request.key);
     let mint = Mint::new(first, &mut shared.clock, shared.now.wall_millis, random)
-        .with_limits(shared.settings.limits);
+        .with_limits(shared.settings.limits)
+        .with_lifetime(lifetime);
     on(&about.request, cells, mint, first, epoch)
 }
 

@@ -61,7 +61,8 @@ impl Coordinator {
             shared.now.wall_millis,
             super::found::random(about.request.id),
         );
-        let mint = mint.with_limits(shared.settings.limits);
+        let lifetime = shared.view.lifetime_millis(&about.request.key);
+        let mint = mint.with_limits(shared.settings.limits).with_lifetime(lifetime);
         let evaluated = evaluate::on(&about.request, &state, mint, first, epoch);
         if evaluated.delta.is_empty() {
             let mut answered = evaluated.answered(Vec::new());

@@ -245,7 +245,8 @@ fn looks_further(shared: &Shared, slice: Slice, request: &Request, recorded: &Re
     let next = next.unwrap_or(Dot::new(Actor(0), 1));
     let mut clock = Clock::new();
     let mut mint = Mint::new(next, &mut clock, shared.now.wall_millis, random(request.id))
-        .with_limits(shared.settings.limits);
+        .with_limits(shared.settings.limits)
+        .with_lifetime(shared.view.lifetime_millis(&request.key));
     coterie_crdt::operation::evaluate_all(&request.operations, recorded, &mut mint);
     recorded.is_missing()
 }

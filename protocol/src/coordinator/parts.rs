@@ -83,7 +83,14 @@ impl Coordinator {
                 }
             }
             Found::Damaged => scrub::damaged(slice, key, effects),
-            _ => {}
+            Found::Own(_)
+            | Found::More(_)
+            | Found::Gathered
+            | Found::Changed
+            | Found::Hints(_)
+            | Found::Full
+            | Found::TooMany
+            | Found::Nothing => {}
         }
         if here && !committing.parts.is_empty() {
             next(about, effects);

@@ -98,7 +98,8 @@ pub struct BucketPolicy {
     pub write: Level,
     /// What a read asks unless it says otherwise; never [`Level::Any`].
     pub read: Level,
-    /// How long a key lives after its last write unless it says otherwise; `None` for ever.
+    /// How long a key lives, from the write that begins it or replaces its value (`SET`), unless a write says
+    /// otherwise; `None` for ever.
     pub expiry_millis: Option<NonZeroU64>,
 }
 

@@ -72,6 +72,11 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         self.mint.wall_millis()
     }
 
+    /// When a key that begins now expires, in milliseconds since 1970, unless a write says otherwise.
+    pub(crate) fn default_deadline(&self) -> Option<u64> {
+        self.mint.default_deadline()
+    }
+
     /// The limits on what clients may write.
     pub(crate) fn limits(&self) -> Limits {
         self.mint.limits()

@@ -197,8 +197,22 @@ impl<C: Cells> Draft<'_, '_, C> {
         Ok(addresses.len())
     }
 
+    /// Where something was put into a key of which no write has said when it expires, says so.
+    fn expire_by_default(&mut self) {
+        let Some(deadline) = self.mint.default_deadline() else { return };
+        let put = |written: &Written| {
+            let kind = written.address.kind;
+            kind != Kind::Expiry && written.changed && written.seen.is_live(kind)
+        };
+        if self.written.iter().any(put) && self.cell(&Address::EXPIRY).dots().is_empty() {
+            let at = self.touch_seen(Address::EXPIRY);
+            self.write(at, |_, _| true, |time| Payload::Deadline(time, Some(deadline)));
+        }
+    }
+
     /// The delta, empty where nothing was changed.
     pub(crate) fn finish(mut self) -> Delta {
+        self.expire_by_default();
         let minted = self.mint.peek() != self.first_dot;
         let changed = !self.claims_nothing() || self.written.iter().any(|w| w.changed);
         if changed && !minted && !mutant(Mutant::NoEventDot) {
