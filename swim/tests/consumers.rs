@@ -225,3 +225,29 @@ fn claims_of_the_last_generation_are_counted_and_cause_no_flood() {
     assert_eq!(node.swim.counters().irrefutable, 100);
     assert_eq!(node.swim.own_record(), raised);
 }
+
+/// A node that was wiped again and again meets what is remembered of all its lives, of some in several generations.
+#[test]
+fn remains_of_earlier_lives_silence_nobody_and_a_living_double_does() {
+    let mut node = Node::new();
+    let claim = |node: &mut Node, instance: u64, generation: u64| {
+        let mut record = node.swim.own_record();
+        record.evidence.generation = Generation(generation);
+        let attributes = record.attributes.as_mut().expect("a node has attributes");
+        (attributes.instance, attributes.generation) = (Instance(instance), Generation(generation));
+        node.learn(record)
+    };
+    for life in 1..7 {
+        for generation in [10 * life, 10 * life + 2, 10 * life + 4] {
+            claim(&mut node, life, generation);
+            assert_eq!(node.swim.own_record().evidence.generation, Generation(generation + 1));
+        }
+    }
+    assert!(node.swim.next_deadline().is_some());
+    let mut changes = Vec::new();
+    while node.swim.next_deadline().is_some() && changes.len() < 20 {
+        let answer = node.swim.own_record().evidence.generation.0 + 1;
+        changes.append(&mut claim(&mut node, 99, answer));
+    }
+    assert_eq!(changes.last(), Some(&Change::DuplicateIdentity { halted: true }));
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coterie_swim::simulation::Cluster;
-use coterie_swim::{Address, Parameters, Swim};
+use coterie_swim::simulation::{Cluster, ProcessState};
+use coterie_swim::{Address, Now, Parameters, Status, Swim};
 
 const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ fn sleepers_learn_what_later_lives_announce() {
     for seed in 1..6 {
         let mut cluster = Cluster::converged(6, seed, Parameters::default());
         for index in 4..6 {
-            cluster.suspend(index, coterie_swim::simulation::ProcessState::Stopped, 30 * SECOND);
+            cluster.suspend(index, ProcessState::Stopped, 30 * SECOND);
         }
         for index in 0..4 {
             let seeds = (0..4).map(|other| address(&cluster, other)).collect();
@@ -56,5 +56,29 @@ fn sleepers_learn_what_later_lives_announce() {
         };
         let all = cluster.run_until(30 * SECOND, STEP, known);
         assert!(all.is_some(), "seed {seed}");
+    }
+}
+
+/// A node that starts again remembers one that died, which is back without a memory, and one that is gone for good.
+#[test]
+fn who_is_remembered_and_gone_keeps_nobody_from_finding_the_dead_who_are_back() {
+    for seed in 1..6 {
+        let mut cluster = Cluster::converged(3, seed, Parameters::default());
+        let (back, gone) = (1, 2);
+        cluster.crash(back);
+        let dead = |cluster: &Cluster| cluster.status(0, back) == Some(Status::Down);
+        assert!(cluster.run_until(60 * SECOND, STEP, dead).is_some(), "seed {seed}");
+        let now = Now { monotonic: cluster.now(), wall_millis: 0 };
+        let remembered: Vec<_> = cluster.swim(0).expect("it runs").memory(now).collect();
+        cluster.crash(gone);
+        cluster.crash(0);
+        cluster.start_with(0, Vec::new(), remembered);
+        cluster.start_with(back, Vec::new(), Vec::new());
+        let found = |cluster: &Cluster| {
+            cluster.status(0, back) == Some(Status::Up)
+                && cluster.status(back, 0) == Some(Status::Up)
+        };
+        let found = cluster.run_until(60 * SECOND, STEP, found);
+        assert!(found.is_some(), "seed {seed}");
     }
 }

@@ -1,5 +1,8 @@
 //! Who is a member, and who is alive.
 
+use coterie_sim::fault::Fault;
+use coterie_sim::{Options, run};
+
 use crate::assert_kept;
 
 /// Both seeds restarted before they had saved their members. They knew those who spoke to them by name only, and took
@@ -7,4 +10,19 @@ use crate::assert_kept;
 #[test]
 fn whoever_is_heard_is_known_though_all_who_could_tell_have_forgotten() {
     assert_kept(&[669, 969, 993, 1396]);
+}
+
+/// A node remembered one that was dead, and others that were removed meanwhile: it asked only these, for ever.
+#[test]
+fn removed_members_keep_nobody_from_finding_those_who_are_back() {
+    let mut options = Options::of(605);
+    let kinds = [Fault::Partition, Fault::Join, Fault::Leave, Fault::PowerLossOfAll];
+    options.faults.retain(|fault| kinds.contains(fault));
+    assert_eq!(run(&options, 0).violations, Vec::<String>::new());
+}
+
+/// The remains of two of its earlier lives were taken for a living double, and the node fell silent for good.
+#[test]
+fn a_node_that_is_wiped_again_and_again_is_not_its_own_double() {
+    assert_kept(&[20_203]);
 }

@@ -9,27 +9,34 @@ use crate::attributes::Address;
 use crate::event::Effects;
 
 impl Swim {
+    /// When somebody is to be contacted next.
+    pub(super) fn contact_due(&self) -> Option<Duration> {
+        let recall = (!self.members.unverified().is_empty()).then_some(self.next_recall);
+        let due = recall.map_or(self.next_contact, |at| at.min(self.next_contact));
+        self.is_running().then_some(due)
+    }
+
     pub(super) fn drive_contact(&mut self, now: Duration, effects: &mut Effects) {
-        if now < self.next_contact || !self.is_running() {
-            if now >= self.next_contact {
-                self.next_contact = now + self.parameters.probe_interval;
-            }
+        if !self.is_running() {
             return;
         }
-        let alone = self.members.probed().is_empty();
-        if alone {
-            self.contact_seed(effects);
-        }
-        let interval = if let Some(id) = self.draw_unverified() {
+        // Who is remembered and gone for good never answers: that must not keep the dead and seeds waiting.
+        if now >= self.next_recall
+            && let Some(id) = self.draw_unverified()
+        {
             self.ping_aside(id, effects);
-            self.parameters.gossip_interval
-        } else if alone {
-            self.contact_dead(effects);
-            self.parameters.probe_interval
-        } else {
-            self.contact_dead_or_seed(effects)
-        };
-        self.next_contact = now + self.jitter(interval);
+            self.next_recall = now + self.jitter(self.parameters.gossip_interval);
+        }
+        if now >= self.next_contact {
+            let interval = if self.members.probed().is_empty() {
+                self.contact_seed(effects);
+                self.contact_dead(effects);
+                self.parameters.probe_interval
+            } else {
+                self.contact_dead_or_seed(effects)
+            };
+            self.next_contact = now + self.jitter(interval);
+        }
     }
 
     /// One attempt per `min(10 s, live members × 1 s)`, at one of the dead or a seed that is no live member.

@@ -89,6 +89,8 @@ pub struct Swim {
     next_probe: Duration,
     next_gossip: Option<Duration>,
     next_contact: Duration,
+    /// The next attempt at somebody who is only remembered.
+    next_recall: Duration,
     next_sweep: Duration,
 
     scratch: Vec<u8>,
@@ -146,6 +148,7 @@ impl Swim {
             next_probe: now + parameters.probe_interval.mul_f64(rng.random_range(0.0..1.0)),
             next_gossip: None,
             next_contact: now,
+            next_recall: now,
             next_sweep: now + SWEEP_INTERVAL,
             scratch: Vec::new(),
             rng,
@@ -202,8 +205,9 @@ impl Swim {
             self.next_gossip,
             self.errands.next_deadline(),
             self.suspicions.next_expiry(),
+            self.contact_due(),
         ];
-        let always = probe.min(self.next_contact).min(self.next_sweep);
+        let always = probe.min(self.next_sweep);
         Some(sometimes.into_iter().flatten().fold(always, Duration::min))
     }
 
