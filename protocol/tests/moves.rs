@@ -11,10 +11,10 @@ use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_protocol::rows::Space;
 use coterie_protocol::{ControlEvent, SliceState, View};
 use coterie_ring::decision::{Decision, successor};
-use coterie_ring::{BucketPolicy, NodeId, NodeState, Partition};
+use coterie_ring::{BucketPolicy, Level, NodeId, NodeState, Partition};
 use coterie_wire::{Body, Incarnation, Key};
 
-use harness::{Cluster, id, key};
+use harness::{Cluster, id, key, levels};
 
 const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
@@ -166,4 +166,33 @@ fn what_was_brought_to_an_amnesiac_copy_before_another_loss_is_brought_again() {
     cluster.heal();
     cluster.advance(Duration::from_secs(20));
     assert_eq!(synchronised(&cluster), None);
+}
+
+#[test]
+fn a_former_owner_stands_in_for_owners_that_it_cannot_reach() {
+    let mut cluster = leaving();
+    let mut keys = KEYS.map(key).into_iter();
+    let key = keys.find(|key| cluster.owners(key).contains(&id(4))).expect("the last owns some");
+    let first = cluster.decision().clone();
+    let mut intent = first.layout().snapshot().clone();
+    let mut node = intent.node(id(4)).expect("there are four").clone();
+    // It stays, and is given nothing any more.
+    node.weight = 0;
+    intent.set_node(id(4), node).expect("it may own nothing");
+    let next = successor(&first, &intent, 0, |_, _| true).expect("three can own all");
+    decide(&mut cluster, next.clone());
+    cluster.advance(Duration::from_secs(60));
+    let snapshot = next.layout().snapshot().clone();
+    decide(&mut cluster, successor(&next, &snapshot, 0, |_, _| true).expect("moves are over"));
+    assert!(state(&cluster, id(4), &key).is_some(), "the copy is held");
+    cluster.split(&[id(4)], &[id(1), id(2), id(3)]);
+    let add = Operation::Set(SetOperation::new(SetVerb::Add(vec!["y".into()])));
+    let mut request = cluster.request(&key, add);
+    request.levels = levels(Level::Any, Level::One);
+    assert_eq!(cluster.done(id(4), request).fallbacks, [id(4)]);
+    cluster.heal();
+    cluster.advance(Duration::from_secs(10));
+    for owner in cluster.owners(&key) {
+        assert_eq!(cluster.root(owner, &key).counts.live(Kind::Member), 2, "at {owner}");
+    }
 }

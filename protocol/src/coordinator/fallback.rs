@@ -24,9 +24,10 @@ pub(super) fn may_stand_in(shared: &Shared, about: &About) -> bool {
     let Plan { sloppy, write, .. } = about.plan;
     let lets = sloppy || write.any && about.writes();
     // What is kept under an epoch that is over would be refused by all owners.
-    let knows_epoch = shared.epochs.contains_key(&about.slice);
+    let (slice, epochs, copies) = (about.slice, &shared.epochs, &shared.slices);
+    let knows_epoch = epochs.contains_key(&slice) || copies.contains_key(&slice);
     let stays = !shared.view.amnesiac && !shared.view.has_handed_over();
-    lets && stays && knows_epoch && !shared.slices.contains_key(&about.slice)
+    lets && stays && knows_epoch && !shared.owns(slice)
 }
 
 impl Coordinator {

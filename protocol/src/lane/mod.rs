@@ -323,7 +323,7 @@ impl Lane {
 
     /// Whether this node owns the slice of a message.
     fn owns(&self, message: &Message) -> bool {
-        message.slice.is_some_and(|slice| self.shared.slices.contains_key(&slice))
+        message.slice.is_some_and(|slice| self.shared.owns(slice))
     }
 
     /// The key that an event would write to, where writes to it wait for a read to end.

@@ -157,6 +157,14 @@ impl Shared {
         partition.0 % self.lanes == self.lane
     }
 
+    /// Whether this node is an owner of a slice in some live set. One that is so no more keeps its copy for a while,
+    /// and is a fallback like any other.
+    #[must_use]
+    pub fn owns(&self, slice: Slice) -> bool {
+        let state = self.slices.get(&slice);
+        state.is_some_and(|state| state.replica.sets().owners().contains(&self.me))
+    }
+
     /// The state of a key's slice, where this node owns it.
     #[must_use]
     pub fn slice_of(&self, key: &Key) -> Option<&SliceState> {
