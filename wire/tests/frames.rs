@@ -10,7 +10,9 @@ use coterie_ring::decision::Tip;
 use coterie_ring::moves::{Quorum, SetVersion, Status};
 use coterie_ring::register::{Accepted, Ballot, Reply as RegisterAnswer, Request as RegisterAsk};
 use coterie_ring::{Intent, LayoutHash, Level, NodeId, Partition};
-use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, Frame, FrameError, HEADER_BYTES};
+use coterie_wire::frame::{
+    ClusterTag, FRAME_BYTES_MAX, Frame, FrameCounters, FrameError, HEADER_BYTES, Reader,
+};
 use coterie_wire::frame::{decode, encode, take};
 use coterie_wire::peer::amnesia::Reception;
 use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Heard, Remember};
@@ -96,7 +98,8 @@ fn bodies() -> Vec<Body> {
         session: SessionDots::default(),
         hints: true,
     };
-    let query = Query { key: key(), join: Some(partial()), digest: 77, lap: 2 };
+    let query =
+        Query { key: key(), join: Some(partial()), digest: 77, lap: 2 };
     let compared = Compared::Different(Box::new(partial()));
     let accept = RegisterAsk::Accept { ballot, value: b"value".to_vec(), next: Some(ballot) };
     let promised = RegisterAnswer::Promised { ballot, accepted: Some(vote.clone()) };
@@ -233,15 +236,16 @@ fn a_stream_is_cut_into_frames_wherever_packets_end() {
     let mut stream = Vec::new();
     messages.iter().for_each(|message| encode(CLUSTER, message, &mut stream).unwrap());
     for step in [1, 7, 100, 4_096] {
-        let (mut received, mut read) = (BytesMut::new(), Vec::new());
+        let (mut reader, mut read) = (Reader::new(CLUSTER), Vec::new());
         for packet in stream.chunks(step) {
-            received.extend_from_slice(packet);
-            while let Some(frame) = take(&mut received).unwrap() {
-                let Frame::Message(message) = decode(CLUSTER, &frame) else { panic!("refused") };
+            reader.push(packet);
+            while let Some(frame) = reader.next_frame().unwrap() {
+                let Frame::Message(message) = frame else { panic!("refused") };
                 read.push(*message);
             }
         }
         assert_eq!(read, messages);
+        assert_eq!(reader.counters(), FrameCounters::default());
     }
 }
 
@@ -276,6 +280,29 @@ fn a_frame_too_large_or_too_short_ends_the_stream_before_anything_is_allocated()
     let mut out = b"before".to_vec();
     assert!(encode(CLUSTER, &message(huge), &mut out).is_err());
     assert_eq!(out, b"before");
+}
+
+#[test]
+fn what_a_stream_did_not_take_is_counted() {
+    let mut reader = Reader::new(CLUSTER);
+    let frame = |change: fn(&mut Vec<u8>)| {
+        let mut bytes = Vec::new();
+        encode(CLUSTER, &message(Body::Wrote(WriteAnswer::Stored)), &mut bytes).unwrap();
+        change(&mut bytes);
+        bytes
+    };
+    reader.push(&frame(|bytes| bytes[4..6].fill(0xff)));
+    reader.push(&frame(|bytes| bytes[8] ^= 1));
+    reader.push(&frame(|bytes| *bytes.last_mut().unwrap() = 0xc1));
+    reader.push(&frame(|_| {}));
+    reader.push(&u32::MAX.to_le_bytes());
+    for _ in 0..3 {
+        assert!(matches!(reader.next_frame(), Ok(Some(Frame::Refused(_)))));
+    }
+    assert!(matches!(reader.next_frame(), Ok(Some(Frame::Message(_)))));
+    assert_eq!(reader.next_frame(), Err(FrameError::TooLarge { bytes: u32::MAX }));
+    let counted = FrameCounters { unbounded: 1, other_cluster: 1, unsupported: 1, malformed: 1 };
+    assert_eq!(reader.counters(), counted);
 }
 
 /// A body as a newer version would write it: one field more at the end of an array.

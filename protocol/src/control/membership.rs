@@ -6,6 +6,7 @@ use std::sync::Arc;
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
 use coterie_swim::{Change, Effects, Generation, Layout, Now, Status, snapshot};
+use coterie_wire::Body;
 use coterie_wire::peer::control::ControlMessage;
 
 use super::effects::{ControlAction, ControlEffects, StopCause};
@@ -45,7 +46,7 @@ impl Control {
                 effects.now(ControlAction::Packet(transmit));
             }
             for stream in asked.streams {
-                let message = frame(ControlMessage::Swim(stream.bytes.into()));
+                let message = frame(Body::Control(ControlMessage::Swim(stream.bytes.into())));
                 let (to, address) = (stream.to.map(node_id), stream.address);
                 effects.now(ControlAction::Send { to, address, message });
             }

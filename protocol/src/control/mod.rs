@@ -32,6 +32,7 @@ use coterie_ring::moves::SetVersion;
 use coterie_ring::register::{self, NextPrepare};
 use coterie_ring::{NodeId, Place};
 use coterie_swim::{Attributes, Generation, Now, Swim, Transmit};
+use coterie_wire::peer::PeerRefusal;
 use coterie_wire::peer::control::{ControlMessage, GivenUp, Remember};
 use coterie_wire::{Body, Message, RequestId, Slice};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -142,6 +143,7 @@ pub struct Control {
     hints: BTreeMap<u16, bool>,
     progress: BTreeMap<Slice, u16>,
     removed_told: bool,
+    misplaced: u64,
 
     view_version: u64,
     view_changed: bool,
@@ -183,9 +185,10 @@ impl Control {
                 self.drive(coterie_swim::Event::ConnectionLost { peer }, now, effects);
             }
             Event::Message { from, message } => {
-                // What is for a lane was not for this: no harm done.
-                if let Body::Control(message) = message.body {
-                    self.message(from, message, now, effects);
+                if let Body::Control(said) = message.body {
+                    self.message(from, said, now, effects);
+                } else {
+                    self.refuse(from, &message, effects);
                 }
             }
             Event::Hello { peer, hello, round_trip } => {
@@ -206,6 +209,18 @@ impl Control {
             }
         }
         self.show(now, effects);
+    }
+
+    /// What the failure detector has counted since it started.
+    #[must_use]
+    pub fn gossip(&self) -> &coterie_swim::Counters {
+        self.swim.counters()
+    }
+
+    /// How many messages came that are for lanes, and name no slice.
+    #[must_use]
+    pub fn misplaced(&self) -> u64 {
+        self.misplaced
     }
 
     /// When it next wants an [`Event::Tick`], as time since the node's start.
@@ -305,10 +320,23 @@ impl Control {
         }
     }
 
+    /// A message for a lane names a slice; this one does not.
+    fn refuse(&mut self, from: NodeId, message: &Message, effects: &mut ControlEffects) {
+        self.misplaced += 1;
+        if !message.body.is_answer() {
+            let refusal = Body::Refused(PeerRefusal::Malformed);
+            let answer = Message { request: message.request, ..*frame(refusal) };
+            self.send(After::Written, from, Box::new(answer), effects);
+        }
+    }
+
     /// Sends a message to another node's control, or hands it to itself. Where the node's address is not known,
     /// or what would be sent may not leave yet, it is dropped: everything here is said again.
     fn say(&self, after: After, to: NodeId, message: ControlMessage, effects: &mut ControlEffects) {
-        let message = frame(message);
+        self.send(after, to, frame(Body::Control(message)), effects);
+    }
+
+    fn send(&self, after: After, to: NodeId, message: Box<Message>, effects: &mut ControlEffects) {
         let action = if to == self.me {
             ControlAction::Control(Box::new(Event::Message { from: to, message }))
         } else {
@@ -319,7 +347,7 @@ impl Control {
     }
 }
 
-fn frame(message: ControlMessage) -> Box<Message> {
+fn frame(body: Body) -> Box<Message> {
     Box::new(Message {
         request: RequestId(0),
         slice: None,
@@ -328,6 +356,6 @@ fn frame(message: ControlMessage) -> Box<Message> {
         time_left: None,
         trace: 0,
         committed: None,
-        body: Body::Control(message),
+        body,
     })
 }

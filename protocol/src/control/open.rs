@@ -153,6 +153,7 @@ impl Control {
             hints: BTreeMap::new(),
             progress: BTreeMap::new(),
             removed_told: false,
+            misplaced: 0,
             view_version: 0,
             view_changed: true,
             settings: start.settings,

@@ -27,7 +27,7 @@ use crate::repair::hints::{self, Hints};
 use crate::repair::purge::{self, Purges};
 use crate::repair::scrub::{self, Scrub};
 use crate::repair::sync::{self, Asker, Synchroniser, Told};
-use crate::replica::Replicas;
+use crate::replica::{Replicas, admit};
 use crate::rows::{Budget, NotResident, Rows, Space, address};
 use crate::strong::Strong;
 use crate::{coordinator, linearizable, moving, replica, strong};
@@ -105,6 +105,9 @@ impl Lane {
     pub fn read(&self, event: &Event, rows: &impl Rows) -> Result<Found, NotResident> {
         let rows = &Budget::new(rows);
         match event {
+            Event::Message { message, .. } if admit::known(&self.shared, message).is_err() => {
+                Ok(Found::Nothing)
+            }
             Event::Message { message, .. } if self.hints.takes(message) => {
                 self.hints.read_message(&self.shared, message, rows).map(Found::Hints)
             }
@@ -183,6 +186,11 @@ impl Lane {
         let first = effects.actions.len();
         let shared = &mut self.shared;
         shared.now = now;
+        if let Event::Message { from, message } = &event
+            && let Err(refusal) = admit::known(shared, message)
+        {
+            return admit::refuse(shared, *from, message, refusal, effects);
+        }
         if let Event::Message { from, message } = &event
             && let Some(committed) = message.committed
             && *from != shared.me

@@ -10,7 +10,6 @@ use coterie_wire::{Body, RequestId, Slice};
 
 use super::Found;
 use crate::effects::{After, Class, Effects};
-use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::repair::scrub;
 use crate::replica::{self, Stored, admit};
@@ -29,9 +28,9 @@ pub(super) struct Asked {
 pub(super) fn answer(shared: &mut Shared, asked: Asked, found: Found, effects: &mut Effects) {
     let (from, request, slice) = (asked.from, asked.request, asked.slice);
     if let Some(state) = shared.slices.get(&slice)
-        && asked.layout > state.replica.sets().tag()
+        && let Err(refusal) = admit::exactly(state, asked.layout, asked.epoch)
     {
-        effects.control(ControlEvent::LayoutBehind { peer: from, known: asked.layout });
+        admit::note(shared, from, refusal, effects);
     }
     let digest = asked.query.digest;
     let compared = compare(shared, asked, found, effects);

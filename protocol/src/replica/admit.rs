@@ -9,7 +9,7 @@ use coterie_wire::peer::read::{Read, ReadAnswer};
 use coterie_wire::peer::write::WriteAnswer;
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
 
-use crate::effects::Effects;
+use crate::effects::{Class, Effects};
 use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::slice::SliceState;
@@ -204,6 +204,21 @@ pub fn write<'s>(
     Ok(state)
 }
 
+/// Why a message is not taken that has to bear the very owners and purge epoch that this node knows.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn exactly(state: &SliceState, layout: SetVersion, epoch: u64) -> Result<(), Refusal> {
+    let known = state.replica.sets().tag();
+    match (layout.cmp(&known), epoch.cmp(&state.epoch)) {
+        (Ordering::Less, _) => Err(Refusal::LayoutStale { known }),
+        (Ordering::Greater, _) => Err(Refusal::LayoutBehind { known, named: layout }),
+        (_, Ordering::Less) => Err(Refusal::EpochStale { epoch: state.epoch }),
+        (_, Ordering::Greater) => Err(Refusal::EpochAhead { epoch: state.epoch }),
+        (Ordering::Equal, Ordering::Equal) => Ok(()),
+    }
+}
+
 /// Whether a write that was admitted with these tags still is.
 pub(super) fn again(
     shared: &Shared,
@@ -266,6 +281,21 @@ pub fn note(shared: &mut Shared, from: NodeId, refusal: Refusal, effects: &mut E
         Refusal::Malformed => &mut counters.malformed,
     };
     *counter += 1;
+}
+
+/// Refuses a message of which nothing more is looked at.
+pub fn refuse(
+    shared: &mut Shared,
+    from: NodeId,
+    message: &Message,
+    refusal: Refusal,
+    effects: &mut Effects,
+) {
+    note(shared, from, refusal, effects);
+    if let Some(slice) = message.slice.filter(|_| !message.body.is_answer()) {
+        let answer = answer(shared, message.request, slice, Body::Refused(refusal.to_peer()));
+        effects.send(from, Class::Requests, answer);
+    }
 }
 
 /// An answer about a slice, which need not be one that there is.

@@ -12,8 +12,8 @@ use super::Event;
 use super::row::{self, Acceptor};
 use super::value::StrongValue;
 use crate::effects::{After, Class, Effects};
-use crate::event::ControlEvent;
 use crate::lane::Shared;
+use crate::replica::admit;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Batch, Space};
 
@@ -27,15 +27,26 @@ pub(super) fn register(
 ) {
     let (request, layout, epoch) = (message.request, message.layout, message.epoch);
     let (Some(slice), Body::Register(asked)) = (message.slice, message.body) else { return };
-    if let Some(state) = shared.slices.get(&slice)
-        && layout > state.replica.sets().tag()
-    {
-        effects.control(ControlEvent::LayoutBehind { peer: from, known: layout });
-    }
+    note(shared, from, slice, (layout, epoch), effects);
     let reply = answer(shared, slice, (from, layout, epoch), *asked, row, &mut effects.batch);
     let body = Body::Registered(Box::new(reply));
     let answer = shared.message(request, slice, body);
     effects.send_after(After::Synced, from, Class::Requests, answer);
+}
+
+/// Counts a message that does not bear the owners and the purge epoch that this node knows.
+fn note(
+    shared: &mut Shared,
+    from: NodeId,
+    slice: Slice,
+    (layout, epoch): (SetVersion, u64),
+    effects: &mut Effects,
+) {
+    if let Some(state) = shared.slices.get(&slice)
+        && let Err(refusal) = admit::exactly(state, layout, epoch)
+    {
+        admit::note(shared, from, refusal, effects);
+    }
 }
 
 /// Answers this node's own proposal.
@@ -99,6 +110,7 @@ pub(super) fn late_vote(
 ) {
     let (request, layout, epoch) = (message.request, message.layout, message.epoch);
     let (Some(slice), Body::Vote(late)) = (message.slice, message.body) else { return };
+    note(shared, from, slice, (layout, epoch), effects);
     let answer = match shared.slices.get(&slice) {
         None => WriteAnswer::NotOwner,
         Some(_) if shared.view.slice(&late.key) != Some(slice) => WriteAnswer::NotOwner,

@@ -5,6 +5,7 @@
 
 mod header;
 mod kind;
+mod reader;
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
@@ -14,6 +15,7 @@ use crate::{Body, Message};
 
 pub use header::HEADER_BYTES;
 use header::Header;
+pub use reader::{FrameCounters, Reader};
 
 /// The longest frame, without its length: what is carried in one message is kept well below.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;

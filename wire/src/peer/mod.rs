@@ -106,6 +106,40 @@ pub enum Body {
     Refused(PeerRefusal),
 }
 
+impl Body {
+    /// Whether this answers something: then nobody waits for an answer to it.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Body::Forwarded(_)
+            | Body::Wrote(_)
+            | Body::Shown(_)
+            | Body::Queried(_)
+            | Body::Registered(_)
+            | Body::Refused(_) => true,
+            Body::Sync(said) => {
+                matches!(said, sync::Sync::Compared { .. } | sync::Sync::Answer { .. })
+            }
+            Body::Hint(said) => {
+                matches!(said, hint::HintMessage::Grant { .. } | hint::HintMessage::Marked { .. })
+            }
+            Body::Move(said) => matches!(said, moving::Move::Ready { .. }),
+            Body::Reception(said) => matches!(said, amnesia::Reception::Source { .. }),
+            Body::Purge(purge) => {
+                use purge::Said::{Confirmed, Dropped, Reported, Told};
+                matches!(purge.said, Told | Reported(_) | Confirmed | Dropped)
+            }
+            Body::Forward(_)
+            | Body::Write(_)
+            | Body::Read(_)
+            | Body::Query(_)
+            | Body::Register(_)
+            | Body::Vote(_)
+            | Body::Control(_) => false,
+        }
+    }
+}
+
 /// Why a message was not taken. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PeerRefusal {
