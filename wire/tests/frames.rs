@@ -99,7 +99,7 @@ fn bodies() -> Vec<Body> {
         hints: true,
     };
     let query =
-        Query { key: key(), join: Some(partial()), digest: 77, lap: 2 };
+        Query { key: key(), join: Some(partial()), digest: 77, hold: Duration::from_millis(3) };
     let compared = Compared::Different(Box::new(partial()));
     let accept = RegisterAsk::Accept { ballot, value: b"value".to_vec(), next: Some(ballot) };
     let promised = RegisterAnswer::Promised { ballot, accepted: Some(vote.clone()) };

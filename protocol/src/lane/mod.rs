@@ -10,8 +10,9 @@ pub(crate) mod slices;
 
 use std::time::Duration;
 
+use coterie_crdt::operation::Operation;
 use coterie_swim::Now;
-use coterie_wire::{Body, Committed, Key, Message};
+use coterie_wire::{Body, Committed, Key, Message, Request};
 
 use acknowledged::Acknowledged;
 
@@ -336,16 +337,20 @@ impl Lane {
 
     /// The key that an event would write to, where writes to it wait for a read to end.
     fn held_key<'e>(&self, event: &'e Event) -> Option<&'e Key> {
-        let key = if let Event::Request { request, .. } = event {
-            &request.key
-        } else if let Event::Message { message, .. } = event
-            && let Body::Write(write) = &message.body
-        {
-            &write.key
-        } else {
-            return None;
+        let asked = |request: &'e Request| {
+            let writes = request.operations.iter().any(Operation::writes);
+            writes.then_some(&request.key)
         };
-        self.linearizable.holds(key).then_some(key)
+        let key = match event {
+            Event::Request { request, .. } => asked(request),
+            Event::Message { message, .. } => match &message.body {
+                Body::Write(write) => Some(&write.key),
+                Body::Forward(request) => asked(request),
+                _ => None,
+            },
+            _ => None,
+        };
+        key.filter(|key| self.linearizable.holds(key))
     }
 
     /// Numbers what this event commits, and lets what it promises bear that number (invariant 2).

@@ -8,14 +8,18 @@ use coterie_wire::Key;
 use crate::effects::{After, Effects};
 use crate::event::Event;
 
-/// How long an owner holds writes to a key back for one lap of a read.
-pub const HOLD: Duration = Duration::from_millis(50);
+/// How many laps long a read asks owners to hold writes back.
+pub(super) const LAPS: u32 = 2;
 
-/// Laps that a read runs before it asks owners to hold writes back.
-pub(super) const LAPS_BEFORE_HOLD: u8 = 3;
+/// The least that it asks for.
+pub(super) const HOLD_MIN: Duration = Duration::from_millis(1);
 
-/// After a hold a key is left alone for as long, so that reads cannot stop its writes.
-const REST: Duration = HOLD;
+/// Longer than this no owner holds writes to a key back at once.
+pub const HOLD_MAX: Duration = Duration::from_millis(250);
+
+/// After a hold a key is left alone for this part of it, so that reads cannot stop its writes: what waited is taken
+/// in at once.
+const REST_PART: u32 = 8;
 
 /// Keys held at once.
 const KEYS_MAX: usize = 1_024;
@@ -25,6 +29,7 @@ const EVENTS_MAX: usize = 1_024;
 
 #[derive(Debug)]
 struct Hold {
+    from: Duration,
     until: Duration,
     events: Vec<Event>,
 }
@@ -42,12 +47,17 @@ impl Held {
         !self.keys.is_empty() && self.keys.contains_key(key)
     }
 
-    pub(super) fn hold(&mut self, key: Key, now: Duration) {
+    /// Writes to a key wait for so long. Where they do already, they may wait for as long again, and no longer.
+    pub(super) fn hold(&mut self, key: Key, long: Duration, now: Duration) {
         self.resting.retain(|_, until| *until > now);
+        let long = long.min(HOLD_MAX);
+        if let Some(hold) = self.keys.get_mut(&key) {
+            hold.until = (now + long).min(hold.from + 2 * long).max(hold.until);
+            return;
+        }
         let free = self.keys.len() < KEYS_MAX && self.resting.len() < KEYS_MAX;
         if free && !self.resting.contains_key(&key) {
-            let hold = || Hold { until: now + HOLD, events: Vec::new() };
-            self.keys.entry(key).or_insert_with(hold);
+            self.keys.insert(key, Hold { from: now, until: now + long, events: Vec::new() });
         }
     }
 
@@ -73,7 +83,7 @@ impl Held {
             for event in hold.events {
                 effects.lane(After::Written, event);
             }
-            self.resting.insert(key, now + REST);
+            self.resting.insert(key, now + (now - hold.from) / REST_PART);
         }
     }
 

@@ -7,7 +7,7 @@
 //! a majority of every owner set, synced.
 //!
 //! Source: reliability.md §3A, after Skrzypczak, Schintke and Schütt 2019 (arXiv 1905.08733). Deviation:
-//! instead of a round counter per key, owners hold other writes back for a moment from the third lap on.
+//! instead of a round counter per key, owners hold other writes back for about two laps from the second lap on.
 
 mod hold;
 mod owner;
@@ -24,7 +24,7 @@ use crate::origin::Origin;
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, ReadError, Rows, Whole, whole};
 
-pub use hold::HOLD;
+pub use hold::HOLD_MAX;
 pub use reads::Laps;
 
 /// What happens to linearizable reads from within the lane.
@@ -140,8 +140,8 @@ impl Linearizable {
         let Some(slice) = message.slice else { return };
         let (request, layout, epoch) = (message.request, message.layout, message.epoch);
         if let Body::Query(query) = message.body {
-            if query.lap >= hold::LAPS_BEFORE_HOLD {
-                self.held.hold(query.key.clone(), shared.now.monotonic);
+            if !query.hold.is_zero() {
+                self.held.hold(query.key.clone(), query.hold, shared.now.monotonic);
             }
             let asked = owner::Asked { from, request, slice, layout, epoch, query: *query };
             owner::answer(shared, asked, found, effects);

@@ -15,7 +15,7 @@ use coterie_wire::{
     SessionDots, Slice, Unavailable,
 };
 
-use super::{Event, Found};
+use super::{Event, Found, hold};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
@@ -47,6 +47,8 @@ struct Read {
     deadline: Duration,
     /// Counts from 1; 0 before the first.
     lap: u32,
+    /// When it began.
+    lap_from: Duration,
     /// When the lap is over, whoever has not answered.
     lap_until: Duration,
     /// The digest that owners are compared with.
@@ -107,6 +109,7 @@ impl Reads {
             slice,
             deadline,
             lap: 0,
+            lap_from: shared.now.monotonic,
             lap_until: deadline,
             asked: 0,
             replies: Vec::new(),
@@ -158,6 +161,12 @@ impl Reads {
         }
         let rows = stored.state;
         let root = rows.root().cloned().unwrap_or_default();
+        // Owners hold writes back until the lap after this one has come to them, which takes as long as the last.
+        let hold = match read.lap {
+            0 => Duration::ZERO,
+            _ => ((now - read.lap_from) * hold::LAPS).clamp(hold::HOLD_MIN, hold::HOLD_MAX),
+        };
+        read.lap_from = now;
         read.lap += 1;
         read.answers.clear();
         read.hopeless = false;
@@ -184,11 +193,10 @@ impl Reads {
         // The first lap asks; those after it bring along what was joined, so that owners become equal.
         let carried =
             (read.lap > 1 && !large).then(|| Partial::extract(&rows, &Footprint::whole()));
-        let lap = u8::try_from(read.lap - 1).unwrap_or(u8::MAX);
         let (slice, key, digest) = (read.slice, read.request.key.clone(), read.asked);
         for owner in shared.view.live_sets(slice).owners() {
             if owner != shared.me {
-                let query = Query { key: key.clone(), join: carried.clone(), digest, lap };
+                let query = Query { key: key.clone(), join: carried.clone(), digest, hold };
                 let mut message = shared.message(id, slice, Body::Query(Box::new(query)));
                 message.time_left = Some(read.deadline.saturating_sub(now));
                 effects.send(owner, Class::Requests, message);

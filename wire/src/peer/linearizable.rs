@@ -2,6 +2,8 @@
 //!
 //! Source: reliability.md §3A, after Skrzypczak, Schintke and Schütt 2019 (arXiv 1905.08733).
 
+use std::time::Duration;
+
 use coterie_crdt::Partial;
 use coterie_ring::moves::SetVersion;
 use serde::{Deserialize, Serialize};
@@ -20,9 +22,9 @@ pub struct Query {
     pub join: Option<Partial>,
     /// The digest that the receiver is compared with.
     pub digest: u128,
-    /// Which lap this is, from 0: from the third on the receiver holds back other writes to the key for a
-    /// moment.
-    pub lap: u8,
+    /// How long the receiver is to hold other writes to the key back, from the second lap on, so that the next
+    /// one finds all as they were.
+    pub hold: Duration,
 }
 
 /// What one owner has.
@@ -68,6 +70,6 @@ pub enum Compared {
 }
 
 grows! {
-    Query { key, join, digest, lap }
+    Query { key, join, digest, hold }
     QueryAnswer { asked, compared }
 }
