@@ -120,6 +120,41 @@ impl Options {
         options
     }
 
+    /// A cluster of so many nodes with two lanes each, a fast and honest network, quick disks, and no faults by chance:
+    /// what goes wrong is what a test does to it.
+    #[must_use]
+    pub fn calm(nodes: usize, seed: u64) -> Self {
+        let millis = Duration::from_millis;
+        Options {
+            seed,
+            nodes,
+            lanes: vec![2; nodes + 3],
+            zones: nodes,
+            partitions: 16,
+            replicas: 3,
+            sync: Sync::Always,
+            weather: Weather {
+                latency: Duration::from_micros(500),
+                datagram_loss_permille: 0,
+                datagram_repeat_permille: 0,
+                told_permille: 1_000,
+                lingering_permille: 0,
+                idle: millis(10_000),
+            },
+            frames: false,
+            disk_latency: millis(1),
+            not_resident_permille: 0,
+            skew: millis(50),
+            faults: BTreeSet::new(),
+            fault_interval: millis(1_000),
+            operations: 0,
+            clients: 4,
+            keys: 4,
+            think: millis(100),
+            patience: millis(2_000),
+        }
+    }
+
     /// Whether a fault may take acknowledged data from a node: then writes have to wait for two.
     #[must_use]
     pub fn loses(&self) -> bool {

@@ -3,6 +3,7 @@
 //! A safety phase alone would hide what never ends: a permanent split hides behind uniform faults (TigerBeetle's
 //! VOPR).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,6 +78,25 @@ fn serve(cluster: &mut Cluster) {
     while !cluster.workload.pending.is_empty() {
         cluster.step();
     }
+}
+
+/// Whether all owners of each slice have the same, by its digest, and have received it.
+#[must_use]
+pub fn is_equal(cluster: &Cluster) -> bool {
+    let Some(decision) = cluster.decision() else { return false };
+    let layout = decision.layout();
+    layout.partitioner().partitions().all(|partition| {
+        (1..=layout.snapshot().replicas()).all(|replicas| {
+            let slice = Slice { partition, replicas };
+            let owners = decision.live_sets(partition, replicas).newest().members.to_vec();
+            let states = owners.iter().map(|owner| {
+                let state = cluster.slice(*owner, slice).filter(|state| state.is_received())?;
+                Some((state.tree.root(), state.epoch))
+            });
+            let states: BTreeSet<_> = states.collect();
+            states.len() == 1 && !states.contains(&None)
+        })
+    })
 }
 
 /// What is not in order.

@@ -341,14 +341,18 @@ impl Lane {
             let writes = request.operations.iter().any(Operation::writes);
             writes.then_some(&request.key)
         };
-        let key = match event {
-            Event::Request { request, .. } => asked(request),
-            Event::Message { message, .. } => match &message.body {
-                Body::Write(write) => Some(&write.key),
-                Body::Forward(request) => asked(request),
-                _ => None,
-            },
-            _ => None,
+        let key = if let Event::Request { request, .. } = event {
+            asked(request)
+        } else if let Event::Message { message, .. } = event {
+            if let Body::Write(write) = &message.body {
+                Some(&write.key)
+            } else if let Body::Forward(request) = &message.body {
+                asked(request)
+            } else {
+                None
+            }
+        } else {
+            None
         };
         key.filter(|key| self.linearizable.holds(key))
     }

@@ -16,7 +16,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 impl Cluster {
     /// Lets all clients begin.
-    pub(crate) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         for client in 0..self.workload.clients.len() {
             let wait = self.pacing.around(self.options.think);
             self.queue.after(wait, Happening::Ask(client));
@@ -82,6 +82,9 @@ impl Cluster {
         let now = self.now();
         self.trace.hash(now, (node, number, std::mem::discriminant(&response.outcome)));
         self.trace.line(now, format_args!("{node} answers {number}: {response:?}"));
+        if self.script.takes(number, now, &response) {
+            return;
+        }
         let Some(pending) = self.workload.pending.remove(&number) else { return };
         if self.demanded.remove(&number) && !matches!(response.outcome, Outcome::Done(_)) {
             let (asked, outcome) = (&pending.asked, &response.outcome);

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 impl Cluster {
     /// Begins the cluster, without faults.
-    pub(crate) fn begin_cluster(&mut self) {
+    pub fn begin_cluster(&mut self) {
         let placement = PlacementPolicy { replicas: 3, spread: Spread::Zones };
         let partitions = self.options.partitions;
         self.command(0, Command::Bootstrap { partitions, placement });

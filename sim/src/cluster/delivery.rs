@@ -14,7 +14,7 @@ use crate::network::{Later, NodeIndex, Parcel};
 use crate::node::{Allowance, LaneDriver, Turn};
 
 /// The cluster, in frames.
-const CLUSTER: ClusterTag = ClusterTag(0xc07e);
+pub(super) const CLUSTER: ClusterTag = ClusterTag(0xc07e);
 /// How long a lane takes for one event.
 const EVENT_TIME: Duration = Duration::from_micros(10);
 /// How long a node that syncs periodically lets commits wait.
@@ -49,8 +49,9 @@ impl Cluster {
         }
     }
 
-    fn deliver(&mut self, parcel: Parcel) {
+    pub(super) fn deliver(&mut self, parcel: Parcel) {
         let Parcel { from, to, message, .. } = parcel;
+        self.script.overhears(&message);
         let now = self.now();
         self.trace.hash(now, (from, to, message.request.0, mem::discriminant(&message.body)));
         self.trace.line(now, format_args!("{from} -> {to} {message:?}"));

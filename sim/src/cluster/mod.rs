@@ -6,6 +6,7 @@ mod control;
 mod delivery;
 mod lives;
 mod operators;
+mod script;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ use crate::report::Counts;
 use crate::trace::Trace;
 use crate::watch::Watch;
 use crate::workload::Workload;
+
+pub use script::Told;
 
 /// What happens next.
 #[derive(Debug)]
@@ -132,6 +135,7 @@ pub struct Cluster {
     healed: bool,
     /// Operations that have to be done.
     demanded: BTreeSet<u64>,
+    script: script::Script,
 }
 
 impl Cluster {
@@ -162,6 +166,7 @@ impl Cluster {
             seeds: random("nodes"),
             healed: false,
             demanded: BTreeSet::new(),
+            script: script::Script::default(),
             options,
         };
         for index in 0..cluster.options.nodes {
@@ -225,6 +230,11 @@ impl Cluster {
     #[must_use]
     pub fn decision(&self) -> Option<&Decision> {
         self.decisions.last_key_value().map(|(_, decision)| &**decision)
+    }
+
+    /// The decisions that were in force somewhere, oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.values().map(|decision| &**decision)
     }
 
     /// What a node keeps of a slice, if it runs and owns it.

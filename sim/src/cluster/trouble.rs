@@ -244,7 +244,7 @@ impl Cluster {
     }
 
     /// Everything that went wrong ends, for good.
-    pub(crate) fn heal(&mut self) {
+    pub fn heal(&mut self) {
         let now = self.now();
         self.healed = true;
         self.trace.line(now, format_args!("all faults end"));

@@ -27,6 +27,8 @@ pub struct LaneDriver {
     pub awake: bool,
     /// For when its next tick is planned.
     pub tick_at: Option<Duration>,
+    /// The most rows that one event has changed.
+    pub rows_max: usize,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl LaneDriver {
             held: VecDeque::new(),
             awake: false,
             tick_at: None,
+            rows_max: 0,
         }
     }
 
@@ -130,7 +133,7 @@ impl LaneDriver {
                 Ok(found) => {
                     let mut effects = Effects::new();
                     self.lane.handle(event, found, now, &mut effects);
-                    gather(disk, effects, &mut actions);
+                    self.rows_max = self.rows_max.max(gather(disk, effects, &mut actions));
                 }
                 Err(rows) => turn.fetches.push((self.park(event, key, warm), rows)),
             }
@@ -168,7 +171,7 @@ impl LaneDriver {
                 let mut effects = Effects::new();
                 let mut actions = Vec::new();
                 self.lane.handle(parked.event, found, now, &mut effects);
-                gather(disk, effects, &mut actions);
+                self.rows_max = self.rows_max.max(gather(disk, effects, &mut actions));
                 for event in parked.behind.into_iter().rev() {
                     self.inbox.push_front(event);
                 }
@@ -231,8 +234,8 @@ impl LaneDriver {
     }
 }
 
-/// Adds an event's batch to the commit at hand; an event changes as few rows as it reads.
-fn gather(disk: &mut Disk, effects: Effects, actions: &mut Vec<(After, Action)>) {
+/// Adds an event's batch to the commit at hand; an event changes as few rows as it reads. How many.
+fn gather(disk: &mut Disk, effects: Effects, actions: &mut Vec<(After, Action)>) -> usize {
     let is_row = |change: &&Change| match change {
         Change::Put(space, ..) | Change::Delete(space, _) => *space == Space::Rows,
         Change::DeleteRange(..) => false,
@@ -241,4 +244,5 @@ fn gather(disk: &mut Disk, effects: Effects, actions: &mut Vec<(After, Action)>)
     assert!(rows <= ROWS_PER_EVENT_MAX, "an event changes {rows} rows");
     disk.gather(&effects.batch);
     actions.extend(effects.actions);
+    rows
 }

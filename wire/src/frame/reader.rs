@@ -59,11 +59,14 @@ impl Reader {
         if let Some(Frame::Refused(answer)) = &frame
             && let Body::Refused(refusal) = answer.body
         {
-            match refusal {
-                PeerRefusal::OtherCluster => self.counters.other_cluster += 1,
-                PeerRefusal::Unsupported { .. } => self.counters.unsupported += 1,
-                _ => self.counters.malformed += 1,
-            }
+            let counter = if refusal == PeerRefusal::OtherCluster {
+                &mut self.counters.other_cluster
+            } else if matches!(refusal, PeerRefusal::Unsupported { .. }) {
+                &mut self.counters.unsupported
+            } else {
+                &mut self.counters.malformed
+            };
+            *counter += 1;
         }
         Ok(frame)
     }
