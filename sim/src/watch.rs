@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use coterie_crdt::Dot;
 use coterie_crdt::encoding::decode_root;
 use coterie_protocol::rows::Space;
-use coterie_protocol::rows::address::KeyPrefix;
-use coterie_ring::{NodeId, Partition};
-use coterie_wire::{ChangedDots, Key, Outcome, RequestId, Response};
+use coterie_protocol::rows::address::{self, KeyPrefix, SliceRow};
+use coterie_ring::NodeId;
+use coterie_wire::{ChangedDots, Key, Outcome, RequestId, Response, Slice};
 
 use crate::node::Node;
 
@@ -37,7 +37,7 @@ impl Watch {
     /// known.
     pub fn answered(
         &mut self,
-        (request, key, partition): (RequestId, &Key, Partition),
+        (request, key, slice): (RequestId, &Key, Slice),
         response: &Response,
         promised: usize,
         owners: &[NodeId],
@@ -56,11 +56,12 @@ impl Watch {
         if let Some(dot) = changed.minted.first()
             && promised > 0
         {
-            let address = KeyPrefix::new(partition, key).root();
+            let address = KeyPrefix::new(slice.partition, key).root();
             let holds = |node: &&Node| {
                 let row = node.disk.durable(Space::Rows, &address);
-                let root = row.and_then(|row| decode_root(&row).ok());
-                root.is_some_and(|root| root.context.contains(*dot))
+                // What deleted the key may have been purged before the coordinator heard that all owners have it.
+                let Some(row) = row else { return epoch_at(node, slice) > changed.epoch };
+                decode_root(&row).is_ok_and(|root| root.context.contains(*dot))
             };
             let durable = nodes.iter().filter(holds).count();
             if durable < promised {
@@ -85,4 +86,11 @@ impl Watch {
             self.violated(format!("{request:?} minted {known:?} and {:?}", changed.minted));
         }
     }
+}
+
+/// The purge epoch of a slice on a node's disk.
+fn epoch_at(node: &Node, slice: Slice) -> u64 {
+    let row = node.disk.durable(Space::Control, &address::slice_row(slice, SliceRow::Epoch));
+    let epoch = row.and_then(|row| row.get(1..9)?.try_into().ok().map(u64::from_be_bytes));
+    epoch.unwrap_or(0)
 }

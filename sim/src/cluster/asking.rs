@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coterie_protocol::{ClientId, Event};
 use coterie_ring::Level;
-use coterie_wire::{Outcome, Response};
+use coterie_wire::{Outcome, Response, Slice};
 
 use super::{Cluster, Happening};
 use crate::network::NodeIndex;
@@ -98,7 +98,6 @@ impl Cluster {
 
     fn look_at(&mut self, pending: &Pending, response: &Response) {
         let asked = &pending.asked;
-        let partition = self.partition(&asked.key);
         if asked.bucket == Bucket::Strong {
             return;
         }
@@ -120,7 +119,9 @@ impl Cluster {
             self.trace.line(now, format_args!("an operation failed: {:?}", answered.replies));
         }
         let owners = self.possible_owners(&asked.key);
-        let about = (pending.request, &asked.key, partition);
+        let replicas = self.options.replicas;
+        let slice = Slice { partition: self.partition(&asked.key), replicas };
+        let about = (pending.request, &asked.key, slice);
         self.watch.answered(about, response, promised, &owners, &self.nodes);
     }
 
