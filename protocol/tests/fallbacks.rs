@@ -7,7 +7,10 @@ use std::time::Duration;
 use coterie_crdt::operation::{Operation, Reply, SetOperation, SetVerb, StringOperation};
 use coterie_protocol::rows::Space;
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
-use coterie_wire::{Body, Levels, Outcome, QuorumCount, SessionDots, Unavailable};
+use coterie_wire::peer::purge::{Purge, Said};
+use coterie_wire::{
+    Body, Levels, Message, Outcome, QuorumCount, RequestId, SessionDots, Unavailable,
+};
 
 use harness::{Cluster, id, key, levels};
 
@@ -270,4 +273,38 @@ fn what_a_session_wrote_and_cannot_be_reached_is_unavailable_not_absent() {
     let dots = written.changed.minted.iter().copied().collect();
     read.session = SessionDots { dots, epoch: written.changed.epoch };
     assert_eq!(cluster.ask(owners[2], read), Outcome::Unavailable(Unavailable::Session));
+}
+
+#[test]
+fn a_session_is_not_shown_less_than_it_wrote_while_owners_go_on_to_a_later_epoch() {
+    let mut cluster = sloppy(5);
+    let key = key("a");
+    let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+    let request = cluster.request(&key, add("w"));
+    cluster.done(owners[0], request);
+    cluster.split(&owners, &others);
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::Any, Level::One);
+    let written = cluster.done(others[0], request);
+    // The owner has adopted the next epoch; that all members have confirmed it, nobody has said.
+    let view = &cluster.node(owners[0]).view;
+    let (slice, decided) = (view.slice(&key).expect("a bucket"), view.decision.version());
+    let adopt = Message {
+        request: RequestId(7),
+        slice: Some(slice),
+        layout: view.live_sets(slice).tag(),
+        epoch: 1,
+        time_left: None,
+        trace: 0,
+        committed: None,
+        body: Body::Purge(Box::new(Purge { decided, said: Said::Adopt })),
+    };
+    let index = cluster.nodes.iter().position(|node| node.id == owners[0]).expect("a node");
+    cluster.deliver(index, owners[1], adopt);
+    cluster.run();
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::One);
+    let dots = written.changed.minted.iter().copied().collect();
+    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    assert_eq!(cluster.ask(owners[0], read), Outcome::Unavailable(Unavailable::Session));
 }

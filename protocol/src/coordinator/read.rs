@@ -97,8 +97,9 @@ impl Gathering {
         session: &SessionDots,
     ) -> Option<Self> {
         let lacks = !own.context().covers(&session.dots);
-        // What was purged nobody covers; then all there is has been shown once every owner has.
-        let older = lacks && session.epoch < state.epoch;
+        // What was purged nobody covers; then all there is has been shown once every owner has. Nothing is purged before
+        // every member has confirmed that it keeps no hint of that epoch.
+        let older = lacks && session.epoch < state.epoch_min;
         let quota = if older { Quota::all() } else { plan.read };
         let lacking = (lacks && !older).then(|| session.clone());
         let readiness = quota.readiness();
