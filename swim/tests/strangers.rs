@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coterie_swim::simulation::{Cluster, ProcessState};
-use coterie_swim::{Address, Now, Parameters, Status, Swim};
+use coterie_swim::{Address, Now, Parameters, Status, Swim, snapshot};
 
 const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
@@ -80,5 +80,34 @@ fn who_is_remembered_and_gone_keeps_nobody_from_finding_the_dead_who_are_back() 
         };
         let found = cluster.run_until(60 * SECOND, STEP, found);
         assert!(found.is_some(), "seed {seed}");
+    }
+}
+
+/// It restarts twice before it hears of anybody, and alone knows where the others are.
+#[test]
+fn who_restarts_alone_again_and_again_does_not_forget_the_others() {
+    for seed in 1..6 {
+        let mut cluster = Cluster::converged(5, seed, Parameters::default());
+        let memory = |cluster: &Cluster| {
+            let swim = cluster.swim(0).expect("it runs");
+            let now = Now { monotonic: cluster.now(), wall_millis: 0 };
+            snapshot::decode(&snapshot::encode(swim.memory(now))).expect("own bytes")
+        };
+        let mut remembered = memory(&cluster);
+        for index in 0..5 {
+            cluster.crash(index);
+        }
+        for _ in 0..2 {
+            cluster.start_with(0, Vec::new(), remembered);
+            cluster.run_for(30 * SECOND);
+            remembered = memory(&cluster);
+            cluster.crash(0);
+        }
+        cluster.start_with(0, Vec::new(), remembered);
+        for index in 1..5 {
+            cluster.start_with(index, Vec::new(), Vec::new());
+        }
+        let full = cluster.run_until(30 * SECOND, STEP, Cluster::full_view);
+        assert!(full.is_some(), "seed {seed}");
     }
 }

@@ -354,11 +354,16 @@ impl Swim {
         self.members.heap_bytes()
     }
 
-    /// Records to start again from, for [`crate::snapshot::encode`]: all members known for sure.
+    /// Records to start again from, for [`crate::snapshot::encode`]: all members known for sure, and those of the snapshot
+    /// that this life began with of which nothing was heard yet. Who restarts ever again alone must not forget the others.
     pub fn memory(&self, now: Now) -> impl Iterator<Item = Record> {
         let now = now.monotonic;
-        let verified =
-            self.members.iter().filter(|m| m.trust == Trust::Verified && m.attributes.is_some());
-        verified.map(move |member| member.record(now, Accusers::default(), true))
+        let known = |member: &&Member| {
+            member.trust != Trust::BackFromFarewell && member.attributes.is_some()
+        };
+        self.members
+            .iter()
+            .filter(known)
+            .map(move |member| member.record(now, Accusers::default(), true))
     }
 }
