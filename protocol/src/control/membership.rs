@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
@@ -15,6 +16,9 @@ use super::report::Report;
 use super::{Control, frame, rows};
 use crate::rows::address;
 use crate::view::Liveness;
+
+/// How long it takes until the address of a node that was not known is written down.
+const MEMBERS_SOON: Duration = Duration::from_millis(200);
 
 /// The same node, as the failure detector names it.
 pub(super) fn swim_id(node: NodeId) -> coterie_swim::NodeId {
@@ -91,9 +95,18 @@ impl Control {
             .collect();
         self.liveness = members.iter().map(|(id, (status, _))| (*id, liveness(*status))).collect();
         let here = members.into_iter().filter(|(_, (status, _))| *status != Status::Left);
-        self.attributes = Arc::new(here.map(|(id, (_, attributes))| (id, attributes)).collect());
+        let attributes: BTreeMap<_, _> = here.map(|(id, (_, theirs))| (id, theirs)).collect();
+        let moved = attributes.iter().any(|(id, theirs)| {
+            self.attributes
+                .get(id)
+                .is_none_or(|known| (known.gossip, known.peer) != (theirs.gossip, theirs.peer))
+        });
+        self.attributes = Arc::new(attributes);
         self.view_changed = true;
-        self.members_save_at.get_or_insert(now.monotonic + self.settings.members_interval);
+        // Where others are is soon on disk: if the power of all fails and the seeds are gone, nobody else could tell.
+        let wait = if moved { MEMBERS_SOON } else { self.settings.members_interval };
+        let at = now.monotonic + wait;
+        self.members_save_at = Some(self.members_save_at.map_or(at, |planned| planned.min(at)));
     }
 
     fn changed(&mut self, change: Change, now: Now, effects: &mut ControlEffects) {

@@ -26,3 +26,9 @@ fn removed_members_keep_nobody_from_finding_those_who_are_back() {
 fn a_node_that_is_wiped_again_and_again_is_not_its_own_double() {
     assert_kept(&[20_203]);
 }
+
+/// The power of all failed again and again, each time before members were written down, and the seeds had left.
+#[test]
+fn where_members_are_is_known_after_the_power_of_all_failed_and_the_seeds_have_left() {
+    assert_kept(&[605, 3151, 20400]);
+}
