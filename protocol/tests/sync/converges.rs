@@ -1,13 +1,18 @@
 //! Replicas end equal.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
+use coterie_protocol::Event;
+use coterie_protocol::repair::sync::{self, Asker};
 use coterie_ring::{BucketPolicy, NodeId};
 use coterie_wire::Body;
+use coterie_wire::peer::sync::{Answer, Sync};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus as Random;
 
-use crate::harness::{Cluster, id};
+use crate::harness::{Cluster, id, key};
 use crate::writes::{any, are_equal, differing, some, write};
 
 fn seeds() -> std::ops::Range<u64> {
@@ -89,4 +94,28 @@ fn a_node_that_crashes_in_the_middle_ends_equal() {
         cluster.bring_up(crashed);
         converge(&mut cluster, seed, Duration::from_secs(60));
     }
+}
+
+#[test]
+fn sessions_that_are_over_keep_no_others_from_beginning() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let slice = cluster.nodes[0].view.slice(&key("k")).expect("a known bucket");
+    let lane = usize::from(slice.partition.0) % cluster.nodes[0].lanes.len();
+    let (closed, ended) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (closes, ends) = (Rc::clone(&closed), Rc::clone(&ended));
+    cluster.watch(move |message| {
+        let Body::Sync(Sync::Answer { answer, .. }) = &message.body else { return };
+        match &**answer {
+            Answer::Closed { .. } => closes.set(closes.get() + 1),
+            Answer::Ended(_) => ends.set(ends.get() + 1),
+            _ => {}
+        }
+    });
+    // Far more than a node keeps, all within the time for which it remembers one.
+    for _ in 0..200 {
+        let now = sync::Event::Now { slice, with: NODES[1], asker: Asker::Moving };
+        cluster.event(0, lane, Event::Sync(now));
+        cluster.run();
+    }
+    assert_eq!((closed.get(), ended.get()), (200, 0));
 }

@@ -144,3 +144,15 @@ fn growing_and_shrinking_survives_a_crash_of_any_node_at_any_time() {
     }
     eprintln!("{runs} crashes: joined in {joined_max:?} at most, left in {left_max:?}");
 }
+
+/// An owner went on trying to synchronise with one that owns the slice no longer, which remembered each try until it
+/// had no room for those that moves need.
+#[test]
+fn tries_to_synchronise_with_former_owners_do_not_hold_up_moves() {
+    let crash = |node, while_leaving, millis| {
+        Some(Crash { node, while_leaving, after: Duration::from_millis(millis) })
+    };
+    grow_and_shrink(1_138, crash(1, true, 925));
+    grow_and_shrink(1_175, crash(2, false, 775));
+    grow_and_shrink(1_242, crash(3, false, 125));
+}

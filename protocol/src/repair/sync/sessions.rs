@@ -134,7 +134,9 @@ impl Synchroniser {
         }
         for (slice, with) in begun {
             self.ready.remove(&(slice, with));
-            if shared.slices.contains_key(&slice) {
+            // Who owns it no longer is not asked again: each try would be refused, and rest, for ever.
+            let state = shared.slices.get(&slice);
+            if state.is_some_and(|state| state.replica.sets().owners().contains(&with)) {
                 self.begin_slice(shared, slice, with, Asker::Nobody, effects);
             }
         }
@@ -258,7 +260,7 @@ impl Synchroniser {
                 if *number > 0 {
                     return refuse(shared, from, &message, End::Unknown, effects);
                 }
-                if self.theirs.len() >= THEIRS_MAX {
+                if !self.make_room() {
                     return refuse(shared, from, &message, End::Busy, effects);
                 }
                 match Theirs::begin(shared, from, &message, step) {
@@ -273,6 +275,17 @@ impl Synchroniser {
         self.reply(shared, id, next, effects);
         // A session of this node's may have waited for that one's end.
         self.start(shared, effects);
+    }
+
+    /// Whether a peer may begin another session. One that is closed only waits for its last step to be sent again: it
+    /// gives way to one that begins.
+    fn make_room(&mut self) -> bool {
+        if self.theirs.len() < THEIRS_MAX {
+            return true;
+        }
+        let closed = self.theirs.iter().filter(|(_, theirs)| !theirs.is_open());
+        let oldest = closed.min_by_key(|(_, theirs)| theirs.heard()).map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.theirs.remove(&id).is_some())
     }
 
     /// Does what a session of a peer's wants next.

@@ -168,6 +168,11 @@ impl Theirs {
         !self.is_closed
     }
 
+    /// When something was heard of it last.
+    pub(super) fn heard(&self) -> Duration {
+        self.heard
+    }
+
     /// When it is forgotten.
     pub(super) fn due(&self) -> Duration {
         self.heard + SILENCE_MAX
