@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coterie_check::linearizable::Budget;
-use coterie_check::{Cell, FinalState, LiveCell, Owner, judge as judge_history};
+use coterie_check::{Cell, FinalState, LiveCell, Owner, Undecided, judge as judge_history};
 use coterie_crdt::encoding::{DecodeError, decode_cell, decode_root};
 use coterie_crdt::operation::{OpError, Operation, Reply};
 use coterie_crdt::{Actor, Cell as Row, Clock, Dot, Kind, Mint, Root, State};
@@ -27,9 +27,19 @@ pub fn judge(cluster: &mut Cluster) {
     for (check, violation) in judgement.violations {
         cluster.watch.violated(format!("{check:?}: {violation}"));
     }
+    let members = cluster.members_with_shares();
     for open in judgement.undecided {
-        // A search that runs out of its budget has found nothing; all else should have been decided.
-        if !matches!(open.why, coterie_check::Undecided::Budget { .. }) {
+        let is_expected = match open.why {
+            // A search that runs out of its budget has found nothing.
+            Undecided::Budget { .. } => true,
+            // A layout lists min(replicas, nodes) owners (DESIGN §5). The history declares the replicas; what
+            // there was of the last layout's owners has been judged.
+            Undecided::MissingFinals { have, need } => {
+                have == members && u32::try_from(members).is_ok_and(|members| members < need)
+            }
+            Undecided::NotSpecified(_) => false,
+        };
+        if !is_expected {
             cluster.watch.violated(format!("{:?} of {}: {}", open.check, open.key, open.why));
         }
     }

@@ -290,6 +290,12 @@ impl Cluster {
         self.decision().is_some_and(|decision| decision.layout().member_index(id).is_some())
     }
 
+    /// How many members the newest layout has that own anything.
+    #[must_use]
+    pub fn members_with_shares(&self) -> usize {
+        self.active().len()
+    }
+
     /// Whether clients can connect to a node.
     #[must_use]
     pub fn serves(&self, node: NodeIndex) -> bool {

@@ -139,7 +139,7 @@ impl Cluster {
     }
 
     /// The nodes that the newest layout gives shares.
-    fn active(&self) -> Vec<NodeIndex> {
+    pub(super) fn active(&self) -> Vec<NodeIndex> {
         let Some(decision) = self.decision() else { return Vec::new() };
         let members = decision.layout().members().iter();
         let active = members.filter(|member| member.state == NodeState::Active);

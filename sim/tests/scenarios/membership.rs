@@ -32,3 +32,9 @@ fn a_node_that_is_wiped_again_and_again_is_not_its_own_double() {
 fn where_members_are_is_known_after_the_power_of_all_failed_and_the_seeds_have_left() {
     assert_kept(&[605, 3151, 20400]);
 }
+
+/// The one that was to replace an owner knew only seeds that were gone: two members were left for three replicas.
+#[test]
+fn fewer_members_than_replicas_are_judged_by_what_they_hold() {
+    assert_kept(&[6234]);
+}
