@@ -101,7 +101,14 @@ impl Requests {
     }
 
     /// Writes what is chosen once more, so that all owners come to hold it.
+    ///
+    /// Once at a time: sync asks for it again until owners are equal, and a request whose time is over ends the
+    /// attempt at hand.
     pub(super) fn settle(&mut self, shared: &mut Shared, key: Key, effects: &mut Effects) {
+        let settles = |waiting: &Waiting| waiting.change.operation.is_none();
+        if self.registers.get(&key).is_some_and(|it| it.waiting.iter().any(settles)) {
+            return;
+        }
         let change = StrongChange { request: shared.draw_request(), operation: None };
         let deadline = shared.now.monotonic + SETTLE_TIMEOUT;
         let waiting = Waiting { origin: Origin::Job, change, deadline, sent: false };

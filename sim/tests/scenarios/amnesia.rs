@@ -20,9 +20,3 @@ fn whoever_starts_again_before_it_was_told_of_its_loss_is_told_all_the_same() {
 fn whoever_starts_ever_again_has_lost_nothing_by_that() {
     assert_kept(&[5420]);
 }
-
-/// A node on a lying disk was synchronised with another, lost that and the push with it, and did not ask again.
-#[test]
-fn an_amnesiac_that_loses_what_it_has_received_receives_it_again() {
-    assert_kept(&[406]);
-}
