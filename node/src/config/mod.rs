@@ -1,0 +1,1 @@
+//! How the daemon is told what to do.

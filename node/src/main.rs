@@ -1,0 +1,3 @@
+//! `coterie-node`: the daemon's command line.
+
+fn main() {}

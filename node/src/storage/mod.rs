@@ -1,0 +1,1 @@
+//! Rows on disk: RocksDB under the lanes.
