@@ -1,7 +1,7 @@
 //! What an event wants done, and when.
 
 use coterie_ring::NodeId;
-use coterie_wire::{Key, Message, Response};
+use coterie_wire::{Key, Listed, Message, Response};
 
 use crate::event::{ControlEvent, Event};
 use crate::repair::barrier::{BarrierId, Outcome};
@@ -52,6 +52,13 @@ pub enum Action {
         /// The answer.
         response: Box<Response>,
     },
+    /// Answer a client of this node that asked for keys.
+    Listed {
+        /// Which request.
+        client: ClientId,
+        /// The answer.
+        listed: Box<Listed>,
+    },
     /// Hand an event back to this lane, after those that are waiting.
     Lane(Box<Event>),
     /// Tell control.
@@ -101,6 +108,11 @@ impl Effects {
     /// Answers a client once `after` holds.
     pub fn respond(&mut self, after: After, client: ClientId, response: Response) {
         self.actions.push((after, Action::Respond { client, response: Box::new(response) }));
+    }
+
+    /// Answers a client that asked for keys.
+    pub fn listed(&mut self, client: ClientId, listed: Listed) {
+        self.actions.push((After::Written, Action::Listed { client, listed: Box::new(listed) }));
     }
 
     /// Hands an event back to this lane once `after` holds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
-use coterie_wire::{Committed, Incarnation, Message, Request, RequestId, Slice};
+use coterie_wire::{Committed, Incarnation, List, Message, Request, RequestId, Slice};
 
 use crate::effects::ClientId;
 use crate::jobs;
@@ -27,6 +27,13 @@ pub enum Event {
         client: ClientId,
         /// What.
         request: Box<Request>,
+    },
+    /// A client of this node asks for keys. It is answered by [`Action::Listed`](crate::Action::Listed).
+    List {
+        /// Who, at the front door.
+        client: ClientId,
+        /// For which.
+        list: Box<List>,
     },
     /// A message came from another node, on a connection whose certificate names it.
     Message {

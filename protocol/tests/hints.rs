@@ -145,6 +145,7 @@ impl World {
             Action::Send { to, message, .. } => self.messages.push((self.me, to, *message)),
             Action::Lane(event) => self.events.push(*event),
             Action::Respond { .. }
+            | Action::Listed { .. }
             | Action::Control(_)
             | Action::Changed { .. }
             | Action::Barrier { .. } => {}

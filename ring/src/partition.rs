@@ -91,6 +91,18 @@ impl Partitioner {
         Partition((hash.0 >> (64 - u32::from(self.bits))) as u16)
     }
 
+    /// The first hash that falls into a partition.
+    #[must_use]
+    pub fn first_hash(self, partition: Partition) -> KeyHash {
+        KeyHash(u64::from(partition.0) << (64 - u32::from(self.bits)))
+    }
+
+    /// The last hash that falls into a partition.
+    #[must_use]
+    pub fn last_hash(self, partition: Partition) -> KeyHash {
+        KeyHash(self.first_hash(partition).0 | u64::MAX >> self.bits)
+    }
+
     /// Every partition, in order.
     pub fn partitions(self) -> impl ExactSizeIterator<Item = Partition> {
         (0..self.count()).map(|index| Partition(u16::try_from(index).expect("at most 65,536")))

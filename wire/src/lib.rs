@@ -13,8 +13,9 @@ mod key;
 pub mod peer;
 
 pub use api::{
-    Answered, ChangedDots, Explanation, LevelRefused, Levels, Outcome, QuorumCount, Refused,
-    Request, RequestId, Response, SessionDots, Unavailable,
+    Answered, ChangedDots, Explanation, LIST_KEYS_MAX, LevelRefused, Levels, List, ListFrom,
+    Listed, ListedKey, Outcome, Page, QuorumCount, Refused, Request, RequestId, Response,
+    SessionDots, Unavailable,
 };
 pub use key::{BUCKET_BYTES_MAX, KEY_BYTES_MAX, Key, Slice};
 pub use peer::{Body, Committed, Incarnation, Message, Run};

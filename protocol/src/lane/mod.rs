@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use coterie_crdt::operation::Operation;
 use coterie_swim::Now;
-use coterie_wire::{Body, Committed, Key, Message, Request};
+use coterie_wire::{Body, Committed, Key, Listed, Message, Refused, Request};
 
 use acknowledged::Acknowledged;
 
@@ -170,6 +170,7 @@ impl Lane {
                 self.scrub.read_event(&self.shared, event, rows).map(Found::Scrub)
             }
             Event::Unreachable { .. }
+            | Event::List { .. }
             | Event::View(_)
             | Event::Tick
             | Event::Synced(_)
@@ -260,6 +261,9 @@ impl Lane {
                 self.coordinator.unreachable(shared, to, request, effects);
                 self.sync.unreachable(shared, to, request, effects);
                 self.hints.unreachable(shared, to, request, effects);
+            }
+            (Event::List { client, .. }, Found::Nothing) => {
+                effects.listed(client, Listed::Refused(Refused::NotServing));
             }
             (Event::View(view), Found::Nothing) => {
                 shared.view = view;

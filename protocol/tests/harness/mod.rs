@@ -27,7 +27,8 @@ use coterie_ring::{
 };
 use coterie_swim::Now;
 use coterie_wire::{
-    Answered, Incarnation, Key, Levels, Message, Outcome, Request, RequestId, Response, SessionDots,
+    Answered, Incarnation, Key, Levels, List, Listed, Message, Outcome, Request, RequestId,
+    Response, SessionDots,
 };
 
 /// One process.
@@ -66,6 +67,7 @@ pub(crate) struct Cluster {
     /// What barriers have come to.
     pub(crate) barriers: BTreeMap<BarrierId, barrier::Outcome>,
     responses: BTreeMap<ClientId, Vec<Response>>,
+    listed: BTreeMap<ClientId, Vec<Listed>>,
     /// One-way cuts.
     cuts: BTreeSet<(NodeId, NodeId)>,
     loses: Option<Loses>,
@@ -120,6 +122,7 @@ impl Cluster {
             control: Vec::new(),
             barriers: BTreeMap::new(),
             responses: BTreeMap::new(),
+            listed: BTreeMap::new(),
             cuts: BTreeSet::new(),
             loses: None,
             disturbs: None,
@@ -295,6 +298,9 @@ impl Cluster {
             Action::Respond { client, response } => {
                 self.responses.entry(client).or_default().push(*response);
             }
+            Action::Listed { client, listed } => {
+                self.listed.entry(client).or_default().push(*listed);
+            }
             Action::Lane(event) => self.event(index, lane, *event),
             Action::Control(event) => self.control.push((from, *event)),
             Action::Changed { .. } => {}
@@ -411,6 +417,24 @@ impl Cluster {
         let lane = usize::from(partition.0) % self.nodes[index].lanes.len();
         self.event(index, lane, Event::Request { client, request: Box::new(request) });
         client
+    }
+
+    /// A client of `node` asks for keys, and waits for the answer.
+    pub(crate) fn list(&mut self, node: NodeId, list: List) -> Listed {
+        self.clients += 1;
+        let (client, index) = (ClientId(self.clients), self.index(node));
+        let partition = list.partition(self.decision().layout().partitioner());
+        let lane = usize::from(partition.0) % self.nodes[index].lanes.len();
+        self.event(index, lane, Event::List { client, list: Box::new(list) });
+        self.run();
+        for _ in 0..1_000 {
+            if let Some(listed) = self.listed.get(&client) {
+                assert_eq!(listed.len(), 1, "it is answered once");
+                return listed[0].clone();
+            }
+            self.advance(Duration::from_millis(10));
+        }
+        panic!("no answer within ten seconds");
     }
 
     /// The answer to a request, if there is one yet.

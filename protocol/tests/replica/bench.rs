@@ -100,6 +100,7 @@ impl Bench {
                     Action::Send { to, message, .. } => self.sent.push((to, *message)),
                     Action::Lane(event) => events.push_back(*event),
                     Action::Respond { .. }
+                    | Action::Listed { .. }
                     | Action::Control(_)
                     | Action::Changed { .. }
                     | Action::Barrier { .. } => {}

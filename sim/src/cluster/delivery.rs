@@ -287,7 +287,7 @@ impl Cluster {
                 }
                 Action::Lane(_) => unreachable!("lanes keep what is theirs"),
                 Action::Control(event) => self.tell_control(whose.node, *event),
-                Action::Changed { .. } | Action::Barrier { .. } => {}
+                Action::Listed { .. } | Action::Changed { .. } | Action::Barrier { .. } => {}
             }
         }
     }
