@@ -1,0 +1,13 @@
+//! The commands, by what they are about.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a shape knows the few replies that its operation has"
+)]
+
+mod string;
+
+use crate::table::Command;
+
+/// All of them, in the order of the documents.
+pub static TABLES: &[&[Command]] = &[string::COMMANDS];
