@@ -10,6 +10,7 @@ pub mod control;
 pub mod coordinator;
 pub mod digests;
 pub mod disk;
+pub mod driver;
 mod effects;
 mod event;
 pub mod gather;

@@ -50,7 +50,7 @@ impl Cluster {
             let everywhere = self.nodes.iter().all(|node| {
                 let process = node.process.as_ref();
                 let lane = process.and_then(|process| process.lanes.first());
-                let known = lane.map(|lane| lane.lane().shared().view.decision.version());
+                let known = lane.map(|lane| lane.driver.lane().shared().view.decision.version());
                 known.is_some() && known == newest
             });
             if everywhere {

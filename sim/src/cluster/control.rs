@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use coterie_protocol::control::{Command, ControlAction, Event, OperatorId, StopCause};
+use coterie_protocol::driver::ControlTurn;
 use coterie_protocol::rows::StoreError;
 use coterie_protocol::{Class, ControlEvent};
 use coterie_swim::Address;
 
 use super::{Cluster, Happening};
+use crate::disk::Chancy;
 use crate::network::NodeIndex;
-use crate::node::ControlTurn;
 
 /// How long control takes for a turn.
 const TURN_TIME: Duration = Duration::from_micros(20);
@@ -20,7 +21,7 @@ impl Cluster {
     /// Hands an event to a node's control and wakes it.
     pub(super) fn push_control(&mut self, index: NodeIndex, event: Event) {
         if let Some(process) = &mut self.nodes[index].process {
-            process.control.push(event);
+            process.control.driver.push(event);
             self.wake_control(index);
         }
     }
@@ -41,7 +42,7 @@ impl Cluster {
     fn wake_control(&mut self, index: NodeIndex) {
         let life = self.nodes[index].life;
         let Some(process) = &mut self.nodes[index].process else { return };
-        if !process.control.awake && process.control.is_busy() {
+        if !process.control.awake && process.control.driver.is_busy() {
             process.control.awake = true;
             self.queue.after(TURN_TIME, Happening::ControlTurn(index, life));
         }
@@ -56,8 +57,10 @@ impl Cluster {
         let now = node.clock.read(at);
         let Some(process) = &mut node.process else { return };
         process.control.awake = false;
-        let turn = process.control.turn(&mut node.disk, now);
-        self.after_control_turn(index, turn);
+        let mut disk = Chancy::new(&mut node.disk, &mut self.disks, 0);
+        let mut turn = ControlTurn::default();
+        let done = process.control.driver.turn(&mut disk, now, &mut turn);
+        self.after_control_turn(index, done.map(|()| turn));
     }
 
     pub(super) fn after_control_turn(
@@ -118,7 +121,7 @@ impl Cluster {
         let node = &mut self.nodes[index];
         let life = node.life;
         let Some(process) = &mut node.process else { return };
-        let Some(deadline) = process.control.control().next_deadline() else { return };
+        let Some(deadline) = process.control.driver.control().next_deadline() else { return };
         let at = node.clock.run_time(deadline);
         if process.control.tick_at.is_none_or(|planned| at < planned) {
             process.control.tick_at = Some(at);
@@ -137,9 +140,9 @@ impl Cluster {
             return;
         }
         process.control.tick_at = None;
-        let deadline = process.control.control().next_deadline();
+        let deadline = process.control.driver.control().next_deadline();
         if deadline.is_some_and(|deadline| node.clock.run_time(deadline) <= now) {
-            process.control.push(Event::Tick);
+            process.control.driver.push(Event::Tick);
             self.wake_control(index);
         } else {
             self.set_control_tick(index);
@@ -166,7 +169,7 @@ impl Cluster {
         for (from, to) in [(one, other), (other, one)] {
             let node = &self.nodes[from];
             let Some(process) = &node.process else { continue };
-            let hello = process.control.control().hello(node.clock.read(at));
+            let hello = process.control.driver.control().hello(node.clock.read(at));
             self.push_control(to, Event::Hello { peer: node.id, hello, round_trip });
         }
     }

@@ -4,14 +4,15 @@ use std::mem;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use coterie_protocol::driver::{ControlTurn, Turn};
 use coterie_protocol::rows::{NotResident, StoreError};
 use coterie_protocol::{Action, Class, Event, control};
 use coterie_wire::Message;
 use coterie_wire::frame::{self, ClusterTag, Frame};
 
 use super::{Cluster, Happening, Whose};
+use crate::disk::{Chancy, Warm};
 use crate::network::{Later, NodeIndex, Parcel};
-use crate::node::{Allowance, LaneDriver, Turn};
 
 /// The cluster, in frames.
 pub(super) const CLUSTER: ClusterTag = ClusterTag(0xc07e);
@@ -104,7 +105,7 @@ impl Cluster {
     /// Hands an event to a lane and wakes it.
     pub(super) fn push(&mut self, node: NodeIndex, lane: usize, event: Event) {
         if let Some(process) = &mut self.nodes[node].process {
-            process.lanes[lane].push(event);
+            process.lanes[lane].driver.push(event);
             self.wake(node, lane, EVENT_TIME);
         }
     }
@@ -119,9 +120,9 @@ impl Cluster {
     pub(super) fn wake(&mut self, node: NodeIndex, lane: usize, wait: Duration) {
         let life = self.nodes[node].life;
         let Some(process) = &mut self.nodes[node].process else { return };
-        let driver = &mut process.lanes[lane];
-        if !driver.awake && driver.is_busy() {
-            driver.awake = true;
+        let seat = &mut process.lanes[lane];
+        if !seat.awake && seat.driver.is_busy() {
+            seat.awake = true;
             self.queue.after(wait, Happening::Turn(Whose { node, life, lane }));
         }
     }
@@ -139,16 +140,14 @@ impl Cluster {
         let node = &mut self.nodes[whose.node];
         let now = node.clock.read(at);
         let process = node.process.as_mut().expect("it is running");
-        let driver = &mut process.lanes[whose.lane];
-        driver.awake = false;
-        let allowance = Allowance {
-            events_max: 1 + self.pacing.index(16),
-            sync: self.options.sync,
-            random: &mut self.disks,
-            not_resident_permille: self.options.not_resident_permille,
-        };
-        let turn = driver.turn(&mut node.disk, now, allowance);
-        self.after_turn(whose, turn);
+        let seat = &mut process.lanes[whose.lane];
+        seat.awake = false;
+        let events_max = 1 + self.pacing.index(16);
+        let permille = self.options.not_resident_permille;
+        let mut disk = Chancy::new(&mut node.disk, &mut self.disks, permille);
+        let mut turn = Turn::default();
+        let done = seat.driver.turn(&mut disk, now, events_max, &mut turn);
+        self.after_turn(whose, done.map(|()| turn));
     }
 
     pub(super) fn fetched(&mut self, whose: Whose, event: u64, rows: NotResident) {
@@ -159,15 +158,13 @@ impl Cluster {
         let node = &mut self.nodes[whose.node];
         let now = node.clock.read(at);
         let process = node.process.as_mut().expect("it is running");
-        let allowance = Allowance {
-            events_max: 1,
-            sync: self.options.sync,
-            random: &mut self.disks,
-            not_resident_permille: self.options.not_resident_permille,
-        };
-        let driver = &mut process.lanes[whose.lane];
-        let turn = driver.fetched(&mut node.disk, now, allowance, (event, rows));
-        self.after_turn(whose, turn);
+        let driver = &mut process.lanes[whose.lane].driver;
+        let permille = self.options.not_resident_permille;
+        let mut disk = Chancy::new(&mut node.disk, &mut self.disks, permille);
+        let mut turn = Turn::default();
+        let add = |warm: &mut Warm| warm.fetched(rows);
+        let done = driver.fetched(&mut disk, now, event, add, &mut turn);
+        self.after_turn(whose, done.map(|()| turn));
     }
 
     fn after_turn(&mut self, whose: Whose, turn: Result<Turn, StoreError>) {
@@ -189,11 +186,11 @@ impl Cluster {
     fn set_tick(&mut self, whose: Whose) {
         let node = &mut self.nodes[whose.node];
         let Some(process) = &mut node.process else { return };
-        let driver = &mut process.lanes[whose.lane];
-        let Some(deadline) = driver.lane().next_deadline() else { return };
+        let seat = &mut process.lanes[whose.lane];
+        let Some(deadline) = seat.driver.lane().next_deadline() else { return };
         let at = node.clock.run_time(deadline);
-        if driver.tick_at.is_none_or(|planned| at < planned) {
-            driver.tick_at = Some(at);
+        if seat.tick_at.is_none_or(|planned| at < planned) {
+            seat.tick_at = Some(at);
             self.queue.at(at, Happening::Tick(whose));
         }
     }
@@ -205,14 +202,14 @@ impl Cluster {
         let now = self.now();
         let node = &mut self.nodes[whose.node];
         let process = node.process.as_mut().expect("it is running");
-        let driver = &mut process.lanes[whose.lane];
-        if driver.tick_at.is_none_or(|planned| planned > now) {
+        let seat = &mut process.lanes[whose.lane];
+        if seat.tick_at.is_none_or(|planned| planned > now) {
             return;
         }
-        driver.tick_at = None;
-        let deadline = driver.lane().next_deadline();
+        seat.tick_at = None;
+        let deadline = seat.driver.lane().next_deadline();
         if deadline.is_some_and(|deadline| node.clock.run_time(deadline) <= now) {
-            driver.push(Event::Tick);
+            seat.driver.push(Event::Tick);
             self.wake(whose.node, whose.lane, Duration::ZERO);
         } else {
             self.set_tick(whose);
@@ -223,7 +220,8 @@ impl Cluster {
         let life = self.nodes[index].life;
         let committed = self.nodes[index].disk.committed();
         let Some(process) = &mut self.nodes[index].process else { return };
-        let holds = process.control.holds() || process.lanes.iter().any(LaneDriver::holds);
+        let holds =
+            process.control.driver.holds() || process.lanes.iter().any(|lane| lane.driver.holds());
         if process.syncing.is_none() && holds {
             process.syncing = Some(committed);
             let wait = self.disks.around(self.options.disk_latency);
@@ -248,14 +246,16 @@ impl Cluster {
     fn release(&mut self, node: NodeIndex, number: u64) {
         let life = self.nodes[node].life;
         let Some(process) = &mut self.nodes[node].process else { return };
-        let actions = process.control.synced(number);
-        self.carry_out_control(node, actions);
+        let mut turn = ControlTurn::default();
+        process.control.driver.synced(number, &mut turn);
+        self.carry_out_control(node, turn.actions);
         let lanes = self.nodes[node].process.as_ref().map_or(0, |process| process.lanes.len());
         for lane in 0..lanes {
             let Some(process) = &mut self.nodes[node].process else { return };
-            let actions = process.lanes[lane].synced(number);
+            let mut turn = Turn::default();
+            process.lanes[lane].driver.synced(number, &mut turn);
             let whose = Whose { node, life, lane };
-            self.carry_out(whose, actions);
+            self.carry_out(whose, turn.actions);
             self.wake(node, lane, EVENT_TIME);
         }
     }

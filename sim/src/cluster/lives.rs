@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coterie_protocol::control::{self, Control, ControlEffects, Past, SyncPolicy};
+use coterie_protocol::driver::{ControlDriver, ControlTurn, LaneDriver};
 use coterie_protocol::rows::StoreError;
 use coterie_protocol::{Event, Lane, Settings, Start, View};
 use coterie_ring::decision::TakeIn;
 use coterie_ring::{NodeId, Place};
-use coterie_swim::{Attributes, Generation, Instance, Label};
+use coterie_swim::{Attributes, Generation, Instance, Label, PACKET_BYTES_MAX};
 
 use super::control::address;
 use super::{Cluster, Happening};
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Chancy, Disk};
 use crate::network::NodeIndex;
-use crate::node::{ControlDriver, ControlTurn, LaneDriver, Node, Process};
+use crate::node::{Node, Process, Seat};
 use crate::options::Sync;
 
 /// The id of the cluster of every run.
@@ -83,10 +84,12 @@ impl Cluster {
                 return self.watch.violated(what);
             }
         };
-        let mut driver = ControlDriver::new(control);
+        let mut driver = ControlDriver::new(control, PACKET_BYTES_MAX);
         let mut turn = ControlTurn::default();
-        let turn = driver.carry(effects, &mut node.disk, now, &mut turn).map(|()| turn);
-        node.process = Some(Process { control: driver, lanes: Vec::new(), syncing: None });
+        let mut disk = Chancy::new(&mut node.disk, &mut self.disks, 0);
+        let turn = driver.carry(effects, &mut disk, now, &mut turn).map(|()| turn);
+        node.process =
+            Some(Process { control: Seat::new(driver), lanes: Vec::new(), syncing: None });
         self.after_control_turn(index, turn);
         self.queue.after(Duration::from_millis(50), Happening::Sync(index, life));
     }
@@ -121,10 +124,7 @@ impl Cluster {
             // The first begins the cluster, unless it comes back with nothing.
             joins: index != 0 || node.life > 1,
             boot: node.boot,
-            sync: match self.options.sync {
-                Sync::Always => SyncPolicy::Always,
-                Sync::Periodic => SyncPolicy::Periodic,
-            },
+            sync: policy(self.options.sync),
             past: std::mem::replace(&mut node.past, Past::Continued),
             seed,
             settings,
@@ -138,6 +138,7 @@ impl Cluster {
         let at = self.now();
         let seed = self.seeds.number();
         let count = self.options.lanes[index % self.options.lanes.len()];
+        let sync = policy(self.options.sync);
         let node = &mut self.nodes[index];
         let Some(process) = &mut node.process else { return };
         if process.lanes.is_empty() {
@@ -152,11 +153,11 @@ impl Cluster {
                     },
                     view: Arc::clone(view),
                     seed: seed.wrapping_add(u64::from(lane)),
-                    actors_spent: process.control.control().actors_spent(),
+                    actors_spent: process.control.driver.control().actors_spent(),
                     now: node.clock.read(at),
                 };
                 let lane = Lane::open(start, &node.disk).expect("control rows are not damaged");
-                LaneDriver::new(lane)
+                Seat::new(LaneDriver::new(lane, sync))
             };
             process.lanes = (0..count).map(open).collect();
         }
@@ -202,5 +203,12 @@ impl Cluster {
         let now = self.now();
         self.nodes[index].paused_until = now + wait;
         self.trace.line(now, format_args!("{index} stands still for {wait:?}"));
+    }
+}
+
+fn policy(sync: Sync) -> SyncPolicy {
+    match sync {
+        Sync::Always => SyncPolicy::Always,
+        Sync::Periodic => SyncPolicy::Periodic,
     }
 }

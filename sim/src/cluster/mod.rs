@@ -243,14 +243,14 @@ impl Cluster {
         let process = self.nodes[self.index_of(node)?].process.as_ref()?;
         // It has no lanes before it is given its first view.
         let lane = usize::from(slice.partition.0).checked_rem(process.lanes.len())?;
-        process.lanes[lane].lane().shared().slices.get(&slice)
+        process.lanes[lane].driver.lane().shared().slices.get(&slice)
     }
 
     /// A member of the newest layout that serves, and that a node takes for down.
     #[must_use]
     pub fn missed_by(&self, node: NodeIndex) -> Option<NodeId> {
         let lane = self.nodes[node].process.as_ref()?.lanes.first()?;
-        let view = &lane.lane().shared().view;
+        let view = &lane.driver.lane().shared().view;
         let serves = |id: &NodeId| self.index_of(*id).is_some_and(|index| self.serves(index));
         let members = self.decision()?.layout().members().iter().map(|member| member.id);
         members.filter(serves).find(|member| !view.is_live(*member))

@@ -149,7 +149,7 @@ impl Cluster {
     pub fn rows_of_largest_event(&self) -> usize {
         let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
         let lanes = processes.flat_map(|process| &process.lanes);
-        lanes.map(|driver| driver.rows_max).max().unwrap_or(0)
+        lanes.map(|lane| lane.driver.rows_max()).max().unwrap_or(0)
     }
 
     /// Nothing passes between the two sides any more, in either direction.

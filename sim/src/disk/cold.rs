@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use coterie_protocol::rows::{Direction, KeyRange, NotResident, Row, Rows, Space};
+use coterie_protocol::driver::Storage;
+use coterie_protocol::rows::{
+    Batch, Direction, KeyRange, NotResident, Row, Rows, Space, StoreError,
+};
 
 use crate::disk::Disk;
 use crate::random::Random;
@@ -81,5 +84,44 @@ impl Rows for Cold<'_> {
 
     fn free_permille(&self) -> u16 {
         self.disk.free_permille()
+    }
+}
+
+/// A disk as drivers use it, of which chance says what is not in memory.
+#[derive(Debug)]
+pub struct Chancy<'d> {
+    disk: &'d mut Disk,
+    random: &'d mut Random,
+    permille: u32,
+}
+
+impl<'d> Chancy<'d> {
+    /// The disk; `permille` of what is read of it has to be fetched.
+    pub fn new(disk: &'d mut Disk, random: &'d mut Random, permille: u32) -> Self {
+        Chancy { disk, random, permille }
+    }
+}
+
+impl Storage for Chancy<'_> {
+    type Fetched = Warm;
+    type Rows<'a>
+        = Cold<'a>
+    where
+        Self: 'a;
+
+    fn rows<'a>(&'a mut self, fetched: &'a Warm) -> Cold<'a> {
+        Cold::new(self.disk, fetched, self.random, self.permille)
+    }
+
+    fn gather(&mut self, batch: &Batch) {
+        self.disk.gather(batch);
+    }
+
+    fn commit(&mut self) -> Result<u64, StoreError> {
+        self.disk.commit_gathered()
+    }
+
+    fn is_synced(&self, number: u64) -> bool {
+        self.disk.is_synced(number)
     }
 }

@@ -14,7 +14,7 @@ use coterie_protocol::rows::{
 };
 
 use crate::random::Random;
-pub use cold::{Cold, Warm};
+pub use cold::{Chancy, Cold, Warm};
 pub use image::Image;
 
 /// A disk.

@@ -1,43 +1,42 @@
 //! The driver of control: hands it events one by one, and holds back what has to be on disk first.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_protocol::After;
-use coterie_protocol::control::{Control, ControlAction, ControlEffects, Event};
-use coterie_protocol::rows::StoreError;
-use coterie_swim::{Address, Now, PACKET_BYTES_MAX};
+use coterie_swim::{Address, Now};
 
-use crate::disk::Disk;
+use super::Storage;
+use crate::control::{Control, ControlAction, ControlEffects, Event};
+use crate::effects::After;
+use crate::rows::StoreError;
 
 /// Control with what waits for it and what it waits for.
 #[derive(Debug)]
 pub struct ControlDriver {
     control: Control,
+    packet_bytes_max: usize,
     inbox: VecDeque<Event>,
     held: VecDeque<(u64, ControlAction)>,
-    /// Whether its next turn is planned.
-    pub awake: bool,
-    /// For when its next tick is planned.
-    pub tick_at: Option<Duration>,
 }
 
-/// What a turn of control leads to.
+/// A datagram of the failure detector, before it is sealed.
+pub type Packet = (Address, Bytes);
+
+/// What turns of control lead to.
 #[derive(Debug, Default)]
 pub struct ControlTurn {
     /// Datagrams to send.
-    pub packets: Vec<(Address, Bytes)>,
+    pub packets: Vec<Packet>,
     /// All else that is to be carried out now.
     pub actions: Vec<ControlAction>,
 }
 
 impl ControlDriver {
-    /// The driver of a control that has just been opened.
+    /// The driver of a control that has just been opened; its datagrams are of at most so many bytes.
     #[must_use]
-    pub fn new(control: Control) -> Self {
+    pub fn new(control: Control, packet_bytes_max: usize) -> Self {
         let (inbox, held) = (VecDeque::new(), VecDeque::new());
-        ControlDriver { control, inbox, held, awake: false, tick_at: None }
+        ControlDriver { control, packet_bytes_max, inbox, held }
     }
 
     /// The control.
@@ -67,14 +66,18 @@ impl ControlDriver {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn turn(&mut self, disk: &mut Disk, now: Now) -> Result<ControlTurn, StoreError> {
-        let mut turn = ControlTurn::default();
+    pub fn turn(
+        &mut self,
+        storage: &mut impl Storage,
+        now: Now,
+        turn: &mut ControlTurn,
+    ) -> Result<(), StoreError> {
         while let Some(event) = self.inbox.pop_front() {
             let mut effects = ControlEffects::new();
             self.control.handle(event, now, &mut effects);
-            self.carry(effects, disk, now, &mut turn)?;
+            self.carry(effects, storage, now, turn)?;
         }
-        Ok(turn)
+        Ok(())
     }
 
     /// Commits what an event changed, and sorts what follows.
@@ -84,32 +87,32 @@ impl ControlDriver {
     pub fn carry(
         &mut self,
         effects: ControlEffects,
-        disk: &mut Disk,
+        storage: &mut impl Storage,
         now: Now,
         turn: &mut ControlTurn,
     ) -> Result<(), StoreError> {
-        disk.gather(&effects.batch);
-        let number = disk.commit_gathered()?;
+        if !effects.batch.is_empty() {
+            storage.gather(&effects.batch);
+        }
+        let number = storage.commit()?;
         for (after, action) in effects.actions {
-            match action {
+            if let ControlAction::Packet(transmit) = action {
                 // Its bytes are to be made before control is handed another event.
-                ControlAction::Packet(transmit) => {
-                    let mut bytes = Vec::new();
-                    self.control.write_packet(&transmit, PACKET_BYTES_MAX, now, &mut bytes);
-                    turn.packets.push((transmit.address, Bytes::from(bytes)));
-                }
-                action if after == After::Written || disk.is_synced(number) => {
-                    turn.actions.push(action);
-                }
-                action => self.held.push_back((number, action)),
+                let mut bytes = Vec::new();
+                self.control.write_packet(&transmit, self.packet_bytes_max, now, &mut bytes);
+                turn.packets.push((transmit.address, Bytes::from(bytes)));
+            } else if after == After::Written || storage.is_synced(number) {
+                turn.actions.push(action);
+            } else {
+                self.held.push_back((number, action));
             }
         }
         Ok(())
     }
 
     /// A sync covers the commits up to `number`: what waited for that.
-    pub fn synced(&mut self, number: u64) -> Vec<ControlAction> {
+    pub fn synced(&mut self, number: u64, turn: &mut ControlTurn) {
         let covered = self.held.iter().take_while(|(commit, _)| *commit <= number).count();
-        self.held.drain(..covered).map(|(_, action)| action).collect()
+        turn.actions.extend(self.held.drain(..covered).map(|(_, action)| action));
     }
 }

@@ -1,20 +1,13 @@
 //! A node: its machine, and the process that runs on it.
 
-mod control;
-mod lane;
-
 use std::time::Duration;
 
-use coterie_protocol::Event;
 use coterie_protocol::control::Past;
+use coterie_protocol::driver::{ControlDriver, LaneDriver};
 use coterie_ring::NodeId;
-use coterie_wire::{Body, Key};
 
 use crate::clock::Clock;
-use crate::disk::{Disk, Image};
-
-pub use control::{ControlDriver, ControlTurn};
-pub use lane::{Allowance, LaneDriver, Turn};
+use crate::disk::{Disk, Image, Warm};
 
 /// A node.
 #[derive(Debug)]
@@ -45,26 +38,28 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Process {
     /// Its control.
-    pub control: ControlDriver,
+    pub control: Seat<ControlDriver>,
     /// Its lanes; none before the first view.
-    pub lanes: Vec<LaneDriver>,
+    pub lanes: Vec<Seat<LaneDriver<Warm>>>,
     /// Up to which commit the sync that is under way reaches.
     pub syncing: Option<u64>,
 }
 
-/// The key that an event is about, of those that queue behind each other.
-#[must_use]
-pub fn subject(event: &Event) -> Option<&Key> {
-    match event {
-        Event::Request { request, .. } => Some(&request.key),
-        Event::Message { message, .. } => match &message.body {
-            Body::Forward(request) => Some(&request.key),
-            Body::Write(write) => Some(&write.key),
-            Body::Read(read) => Some(&read.key),
-            Body::Query(query) => Some(&query.key),
-            Body::Register(register) => Some(&register.key),
-            _ => None,
-        },
-        _ => None,
+/// A driver with what is planned for it.
+#[derive(Debug)]
+pub struct Seat<D> {
+    /// The driver.
+    pub driver: D,
+    /// Whether its next turn is planned.
+    pub awake: bool,
+    /// For when its next tick is planned.
+    pub tick_at: Option<Duration>,
+}
+
+impl<D> Seat<D> {
+    /// A driver for which nothing is planned.
+    #[must_use]
+    pub fn new(driver: D) -> Self {
+        Seat { driver, awake: false, tick_at: None }
     }
 }

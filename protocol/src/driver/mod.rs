@@ -1,0 +1,61 @@
+//! Drivers: what hands events to a lane or to control, commits what they change, and holds back what
+//! promises durability until a sync covers it (DESIGN §7, "Storage is synchronous, durability is not").
+//!
+//! They know no threads, sockets or clocks: the daemon runs them on those, the simulator in one thread, so that
+//! what is proven there is what runs here.
+
+mod control;
+mod lane;
+
+use coterie_wire::{Body, Key};
+
+use crate::event::Event;
+use crate::rows::{Batch, Rows, StoreError};
+
+pub use control::{ControlDriver, ControlTurn, Packet};
+pub use lane::{LaneDriver, Turn};
+
+/// A storage as drivers use it: what is gathered is seen by reads at once, and committed as one batch.
+pub trait Storage {
+    /// Rows that were fetched for one event.
+    type Fetched: Default;
+
+    /// The rows as one event sees them.
+    type Rows<'a>: Rows
+    where
+        Self: 'a;
+
+    /// The rows as an event sees them that had `fetched` fetched.
+    fn rows<'a>(&'a mut self, fetched: &'a Self::Fetched) -> Self::Rows<'a>;
+
+    /// Adds a batch to the commit that is gathered.
+    fn gather(&mut self, batch: &Batch);
+
+    /// Hands what was gathered to the operating system. The number of the last commit: of this one, or of the one
+    /// before where nothing was gathered.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of what was gathered is there then, and nothing may be written any more.
+    fn commit(&mut self) -> Result<u64, StoreError>;
+
+    /// Whether a sync has covered the commits up to `number`.
+    fn is_synced(&self, number: u64) -> bool;
+}
+
+/// The key that an event is about, of those that queue behind each other.
+#[must_use]
+pub fn subject(event: &Event) -> Option<&Key> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events are about no key")]
+    match event {
+        Event::Request { request, .. } => Some(&request.key),
+        Event::Message { message, .. } => match &message.body {
+            Body::Forward(request) => Some(&request.key),
+            Body::Write(write) => Some(&write.key),
+            Body::Read(read) => Some(&read.key),
+            Body::Query(query) => Some(&query.key),
+            Body::Register(register) => Some(&register.key),
+            _ => None,
+        },
+        _ => None,
+    }
+}
