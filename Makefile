@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/coterie/target
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help test proof sim lint fmt deny bench instructions prepare prepare-valgrind
+.PHONY: help up test proof sim lint fmt deny bench instructions prepare prepare-tests prepare-valgrind
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 20
@@ -14,11 +14,17 @@ help:
 prepare:
 	@scripts/prepare
 
-test: prepare ## lint, then every test at its quick size; ends with passes and failures counted
+prepare-tests:
+	@scripts/prepare tests
+
+test: prepare-tests ## lint, then every test at its quick size; ends with passes and failures counted
 	@scripts/test
 
-proof: prepare ## every test, model and simulation at full size, for the figures in docs/performance.md
+proof: prepare-tests ## every test, model and simulation at full size, for the figures in docs/performance.md
 	@COTERIE_PROOF=1 scripts/test
+
+up: prepare ## three nodes on loopback with certificates, until Ctrl-C; says how to connect
+	@scripts/up
 
 sim: prepare ## whole clusters under injected faults, 2,000 seeds; `cargo run --release -p coterie-sim -- --help` for more
 	cargo run --release -p coterie-sim -- --seeds 2000 --first-seed 1
