@@ -99,7 +99,9 @@ impl GossipKeys {
             let (id, digits) = line.split_once(' ')?;
             let id = id.parse().ok()?;
             let mut secret = [0; KEY_BYTES];
-            if !digits.is_ascii() || digits.len() != 2 * KEY_BYTES {
+            if digits.len() != 2 * KEY_BYTES
+                || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+            {
                 return None;
             }
             for (index, byte) in secret.iter_mut().enumerate() {
