@@ -1,1 +1,73 @@
-//! The HTTP front door.
+//! The HTTP front door: health, metrics, administration, and data in JSON.
+//!
+//! It runs on control's thread and asks lanes and control by the [`Gateway`]. Routes are a table (`routes`), of which the
+//! OpenAPI description is made; so are the operations on data (`operation`).
+
+mod admin;
+mod barrier;
+mod cluster;
+mod data;
+mod door;
+mod extract;
+mod health;
+mod listen;
+mod openapi;
+mod operation;
+mod problem;
+mod routes;
+mod scan;
+mod session;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config;
+use crate::engine::gateway::Gateway;
+use crate::metrics::Metrics;
+
+pub use listen::HttpError;
+
+/// What the door needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where it listens, and with which certificate.
+    pub door: config::Door,
+    /// Who may come in; everybody where there are none.
+    pub users: Option<config::Users>,
+    /// The most connections at once.
+    pub connections_max: usize,
+    /// How long a request may take that does not say.
+    pub request_timeout: Duration,
+    /// The largest value.
+    pub value_bytes_max: usize,
+    /// Whom it asks.
+    pub gateway: Gateway,
+    /// What it counts into, and shows.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The door, open.
+pub struct Http {
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    door: door::Door,
+    permits: Arc<Semaphore>,
+    connections_max: usize,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tls = self.acceptor.is_some();
+        f.debug_struct("Http").field("listener", &self.listener).field("tls", &tls).finish()
+    }
+}

@@ -1,0 +1,207 @@
+//! What every handler shares, and who is let through to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::config::{User, Users, Verb};
+use crate::engine::gateway::Gateway;
+use crate::metrics::Metrics;
+
+/// What handlers share. Clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Door(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    gateway: Gateway,
+    metrics: Arc<Metrics>,
+    users: Option<Users>,
+    /// The host that others reach this node by.
+    host: String,
+    request_timeout: Duration,
+    value_bytes_max: usize,
+}
+
+/// Who may use a route. What is done to data is looked at key by key besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Anybody: health.
+    Nothing,
+    /// Whoever has a secret.
+    Secret,
+    /// Administrators.
+    Admin,
+}
+
+impl Door {
+    pub(super) fn new(
+        gateway: Gateway,
+        metrics: Arc<Metrics>,
+        users: Option<Users>,
+        host: String,
+        (request_timeout, value_bytes_max): (Duration, usize),
+    ) -> Door {
+        let shared = Shared { gateway, metrics, users, host, request_timeout, value_bytes_max };
+        Door(Arc::new(shared))
+    }
+
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.0.gateway
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.0.request_timeout
+    }
+
+    pub(super) fn value_bytes_max(&self) -> usize {
+        self.0.value_bytes_max
+    }
+
+    /// Who asks.
+    fn identify(&self, headers: &HeaderMap) -> Result<Arc<User>, Problem> {
+        let Some(users) = &self.0.users else {
+            self.keep_browsers_out(headers)?;
+            return Ok(Arc::new(User::everything()));
+        };
+        let given = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
+        let refuse = |error, detail: &str| {
+            let what_to_do = "send Authorization: Bearer TOKEN, with a token of the file of users";
+            Problem::refused(StatusCode::UNAUTHORIZED, error, detail, what_to_do)
+        };
+        let Some(given) = given else {
+            return Err(refuse("no_token", "this door asks for a token"));
+        };
+        let token = given
+            .split_at_checked(7)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
+            .map(|(_, token)| token.trim_ascii());
+        let user = token.and_then(|token| users.by_token(token));
+        user.ok_or_else(|| refuse("wrong_token", "the token is nobody's"))
+    }
+
+    /// A door without secrets trusts whoever reaches it. A browser that a foreign page has sent is not meant by that.
+    fn keep_browsers_out(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = |name| headers.get(name).map(|it| it.to_str().unwrap_or("?"));
+        let refuse = |detail: String| {
+            let what_to_do = "use the node's address, or give the door users";
+            Problem::refused(StatusCode::FORBIDDEN, "foreign_page", detail, what_to_do)
+        };
+        let host = text(&HOST).map(host_of);
+        if let Some(host) = host {
+            let is_own = host.parse::<IpAddr>().is_ok()
+                || host.eq_ignore_ascii_case("localhost")
+                || host.eq_ignore_ascii_case(&self.0.host);
+            if !is_own {
+                return Err(refuse(format!("{host:?} is no name of this node")));
+            }
+        }
+        if let Some(origin) = text(&ORIGIN) {
+            let from = origin.split_once("://").map(|(_, rest)| host_of(rest));
+            if from.is_none() || from != host {
+                return Err(refuse(format!("a page of {origin:?} asks")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The host of `host:port`, without brackets.
+fn host_of(text: &str) -> &str {
+    if let Some(rest) = text.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    text.split(':').next().unwrap_or(text)
+}
+
+/// What stands before the handler of one route.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) door: Door,
+    pub(super) need: Need,
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+}
+
+/// Lets a request through to its handler, if its sender may use the route, and counts it.
+pub(super) async fn guard(
+    State(guard): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let user = match guard.need {
+        Need::Nothing => Ok(Arc::new(User::nobody())),
+        Need::Secret => guard.door.identify(request.headers()),
+        Need::Admin => guard.door.identify(request.headers()).and_then(|user| {
+            if user.may_everywhere(Verb::Admin) {
+                return Ok(user);
+            }
+            Err(forbidden(&user, "administer the cluster"))
+        }),
+    };
+    let response = match user {
+        Ok(user) => {
+            request.extensions_mut().insert(Who(user));
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    guard.door.metrics().http().request(guard.method, guard.path, status, micros);
+    response
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Who(pub(super) Arc<User>);
+
+impl Who {
+    /// Whether it may do this to a key.
+    pub(super) fn check(&self, verb: Verb, bucket: &[u8], key: &[u8]) -> Result<(), Problem> {
+        if self.0.may(verb, bucket, key) {
+            return Ok(());
+        }
+        let what = match verb {
+            Verb::Read => "read this key",
+            Verb::Update => "change this key",
+            Verb::Admin => "administer this key",
+        };
+        Err(forbidden(&self.0, what))
+    }
+
+    /// Whether it may read all keys of a bucket that begin so.
+    pub(super) fn check_list(&self, bucket: &[u8], prefix: &[u8]) -> Result<(), Problem> {
+        if self.0.may_all(Verb::Read, bucket, prefix) {
+            return Ok(());
+        }
+        Err(forbidden(&self.0, "list these keys"))
+    }
+}
+
+impl FromRequestParts<Door> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _door: &Door) -> Result<Self, Problem> {
+        Ok(parts.extensions.get::<Who>().expect("the guard has put it there").clone())
+    }
+}
+
+fn forbidden(user: &User, what: &str) -> Problem {
+    let what_to_do = "ask an administrator for the right, or use another token";
+    let detail = format!("user {:?} may not {what}", user.name());
+    Problem::refused(StatusCode::FORBIDDEN, "forbidden", detail, what_to_do)
+}
