@@ -30,6 +30,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A connection that lived shorter counts as an attempt that failed.
 const LIVED_MIN: Duration = Duration::from_secs(1);
 
+/// Connections that one peer may have made here without having said on them who it is.
+const SILENT_MAX: usize = 8;
+/// Connections with one peer: more than lanes that connect to one of another node.
+const LINKS_MAX: usize = 256;
+
 /// A peer of this lane.
 #[derive(Default)]
 struct Peer {
@@ -266,6 +271,7 @@ impl Table {
             counters.accepted += 1;
         }
         peer.links.push(Rc::clone(link));
+        peer.close_superfluous();
         self.choose(link.peer, peer);
     }
 
@@ -374,6 +380,20 @@ impl Peer {
         // Three quarters to all of it, so that nodes that lost each other do not meet in the middle again and again.
         let pause = pause * (768 + u32::from(random[0])) / 1_024;
         self.retry_at = Some(Instant::now() + pause);
+    }
+
+    /// Closes the oldest connections beyond what a peer needs.
+    fn close_superfluous(&self) {
+        let open = || self.links.iter().filter(|link| link.closing.get().is_none());
+        let is_silent = |link: &&Rc<Link>| !link.made_here && link.remote.get().is_none();
+        let silent = open().filter(is_silent).count().saturating_sub(SILENT_MAX);
+        for link in open().filter(is_silent).take(silent) {
+            link.close(Closing::Replaced, "too many connections on which nothing was said");
+        }
+        let many = open().count().saturating_sub(LINKS_MAX);
+        for link in open().take(many) {
+            link.close(Closing::Replaced, "too many connections");
+        }
     }
 
     fn hand_over(&mut self) {

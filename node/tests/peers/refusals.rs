@@ -319,6 +319,33 @@ fn what_is_not_understood_is_answered() {
 }
 
 #[test]
+fn a_peer_keeps_few_connections_on_which_it_says_nothing() {
+    run(async {
+        let files = Files::new();
+        let (one, other) = pair(&files, PeersLimits::default());
+        other.send(one.id, message(1, 1));
+        one.messages(1).await;
+        let mut kept = Vec::new();
+        for _ in 0..20 {
+            kept.push(connect(&one, Some(identity_of(&files, 3))).await);
+        }
+        let of_it = |node: &Node| {
+            let connections = node.peers.connections();
+            connections.iter().filter(|connection| connection.peer == NodeId(3)).count()
+        };
+        // All are known of: the last to come makes the earlier ones go.
+        one.until("all have come", |node| node.peers.counters().accepted == 21).await;
+        one.until("most are closed", |node| of_it(node) == 8).await;
+        for (_endpoint, connection) in &kept[..12] {
+            assert!(matches!(connection.closed().await, ConnectionError::ApplicationClosed(_)));
+        }
+        other.send(one.id, message(2, 1));
+        one.messages(2).await;
+        assert!(other.told.borrow().lost.is_empty());
+    });
+}
+
+#[test]
 fn who_says_nothing_is_not_waited_for() {
     run(async {
         let files = Files::new();
