@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use coterie_node::certificates::{Certificates, CertificatesError};
 use coterie_node::peers::{Gossip, PeersLimits, Unopened};
 use coterie_swim::Address;
+use coterie_wire::RequestId;
 use tokio::time::timeout;
 
 use super::nodes::{Files, Node, bring, cert, loopback, message, run};
@@ -41,14 +42,37 @@ fn a_certificate_is_renewed_while_traffic_flows() {
         assert!(of_one.reload_if_changed().is_none());
         assert!(of_one.expires() < before && of_one.expires() > SystemTime::now());
 
-        // The connection that stands goes on; the next one uses the new certificates.
-        one.send(other.id, message(1, 1));
-        other.messages(2).await;
+        // The connection that stands goes on; the next one uses the new certificates. Of what was sent meanwhile nothing is
+        // lost without being told, and nothing comes twice.
+        for number in 1..1_000 {
+            one.send(other.id, message(number, 100));
+        }
+        other.messages(1_000).await;
         assert!(one.told.borrow().lost.is_empty());
         other.peers.disconnect(one.id);
+        for number in 1_000..2_000 {
+            one.send(other.id, message(number, 100));
+        }
         one.until("the loss is told", |node| !node.told.borrow().lost.is_empty()).await;
-        one.send(other.id, message(2, 1));
-        other.messages(3).await;
+        for number in 2_000..3_000 {
+            one.send(other.id, message(number, 100));
+        }
+        other
+            .until("the last has come", |node| {
+                let told = node.told.borrow();
+                told.messages.last().is_some_and(|(_, message)| message.request == RequestId(2_999))
+            })
+            .await;
+        let came: Vec<u128> =
+            other.told.borrow().messages.iter().map(|(_, message)| message.request.0).collect();
+        assert!(came.is_sorted_by(|one, next| one < next));
+        assert_eq!(came.iter().filter(|id| **id < 1_000).count(), 1_000);
+        let told = one.told.borrow().unreachable.clone();
+        for number in 1_000..3_000 {
+            let known = came.contains(&number) || told.contains(&(other.id, RequestId(number)));
+            assert!(known, "{number} was lost without a word");
+        }
+        assert_eq!(one.peers.counters().made, 2);
     });
 }
 
