@@ -9,6 +9,7 @@ use coterie_wire::{Committed, Incarnation, List, Message, Request, RequestId, Sl
 use crate::effects::ClientId;
 use crate::jobs;
 use crate::linearizable;
+use crate::listing;
 use crate::moving;
 use crate::repair::hints;
 use crate::repair::purge;
@@ -63,6 +64,8 @@ pub enum Event {
     Strong(strong::Event),
     /// Linearizable reads go on.
     Linearizable(linearizable::Event),
+    /// Listings of keys go on.
+    Listing(listing::Event),
     /// The owner's side goes on.
     Replica(replica::Event),
     /// Jobs go on.

@@ -17,6 +17,7 @@ pub mod gather;
 pub mod jobs;
 mod lane;
 pub mod linearizable;
+pub mod listing;
 pub mod moving;
 pub mod mutants;
 pub mod origin;

@@ -6,6 +6,7 @@ use coterie_wire::{Body, Outcome, RequestId, Response, Slice};
 use crate::coordinator;
 use crate::effects::{After, Class, ClientId, Effects};
 use crate::lane::Shared;
+use crate::listing;
 
 /// Who asked for what this node coordinates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,13 @@ pub enum Origin {
     },
     /// Another request of this lane, of which it is a part and which goes on now.
     Request(RequestId),
+    /// A listing of this lane, which looks at one of its keys.
+    Listing {
+        /// Which.
+        listing: RequestId,
+        /// The key's number on its page.
+        item: u32,
+    },
     /// A job of this lane, which looks for the outcome in what it finds next.
     Job,
 }
@@ -46,6 +54,11 @@ impl Origin {
             Origin::Request(request) => {
                 let again = coordinator::Event::Again { request };
                 effects.lane(after, crate::Event::Coordinator(again));
+            }
+            Origin::Listing { listing, item } => {
+                let outcome = Box::new(response.outcome);
+                let read = listing::Event::Read { listing, item, outcome };
+                effects.lane(after, crate::Event::Listing(read));
             }
             Origin::Job => {}
         }

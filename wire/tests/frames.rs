@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use coterie_crdt::operation::{Operation, Reply, SetKind, SetOperation, SetVerb, StringOperation};
-use coterie_crdt::{Actor, Cell, Context, Delta, Dot, Footprint, Partial, State};
+use coterie_crdt::{Actor, Cell, Context, Delta, Dot, Footprint, Partial, Shown, State};
 use coterie_ring::decision::Tip;
 use coterie_ring::moves::{Quorum, SetVersion, Status};
 use coterie_ring::register::{Accepted, Ballot, Reply as RegisterAnswer, Request as RegisterAsk};
@@ -18,6 +18,7 @@ use coterie_wire::peer::amnesia::Reception;
 use coterie_wire::peer::control::{Compare, ControlMessage, GivenUp, Heard, Remember};
 use coterie_wire::peer::hint::{HintFor, HintMessage, Worth};
 use coterie_wire::peer::linearizable::{Compared, Query, QueryAnswer};
+use coterie_wire::peer::listing::{KeyShown, Listing, ShowKeys, ShownKeys};
 use coterie_wire::peer::moving::Move;
 use coterie_wire::peer::purge::{Purge, Remains, Said};
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
@@ -28,8 +29,8 @@ use coterie_wire::peer::sync::{
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::peer::{Committed, PeerRefusal, Run};
 use coterie_wire::{
-    Answered, Body, ChangedDots, Key, Levels, Message, Outcome, QuorumCount, Refused, Request,
-    RequestId, Response, SessionDots, Slice, Unavailable,
+    Answered, Body, ChangedDots, Key, Levels, List, ListFrom, Listed, ListedKey, Message, Outcome,
+    Page, QuorumCount, Refused, Request, RequestId, Response, SessionDots, Slice, Unavailable,
 };
 
 const CLUSTER: ClusterTag = ClusterTag(7);
@@ -132,12 +133,41 @@ fn bodies() -> Vec<Body> {
         Body::Hint(HintMessage::Offer { bytes: 1 << 20 }),
         Body::Hint(HintMessage::Dirty { owner: NodeId(7) }),
     ];
+    bodies.extend(listings());
     bodies.extend(syncs());
     bodies.extend(slices());
     bodies.extend(writes);
     let forwarded = |outcome| Body::Forwarded(Box::new(Response { outcome }));
     bodies.extend(outcomes.map(forwarded));
     bodies
+}
+
+fn listings() -> impl Iterator<Item = Body> {
+    let from = ListFrom { hash: u64::MAX - 7, after: Some(Bytes::from_static(b"cart")) };
+    let (bucket, set) = (Bytes::from_static(b"db0"), SetVersion { epoch: 1, number: 9 });
+    let name = Bytes::from_static(b"cart");
+    let list = List {
+        id: RequestId(1),
+        bucket: bucket.clone(),
+        from: from.clone(),
+        keys_max: 10,
+        read: Some(Level::One),
+        time_left: Duration::from_millis(1_500),
+    };
+    let show = ShowKeys { bucket, from: from.clone(), keys_max: 10, set, quorum: Quorum::All };
+    let keys = vec![KeyShown { name: name.clone(), digest: Some(u128::MAX), remains: false }];
+    let key = ListedKey { name, shown: Shown::SortedSet };
+    let page = Page { keys: vec![key], next: Some(from.clone()), owners: vec![NodeId(1)] };
+    let count = QuorumCount { have: 1, need: 2 };
+    let listings = [
+        Listing::Forward(list),
+        Listing::Forwarded(Listed::Page(page)),
+        Listing::Forwarded(Listed::Refused(Refused::Busy)),
+        Listing::Forwarded(Listed::Unavailable(Unavailable::Answers(count))),
+        Listing::Show(show),
+        Listing::Shown(ShownKeys { keys, end: Some(from) }),
+    ];
+    listings.into_iter().map(|listing| Body::Listing(Box::new(listing)))
 }
 
 fn syncs() -> impl Iterator<Item = Body> {

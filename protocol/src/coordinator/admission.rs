@@ -101,7 +101,7 @@ impl Coordinator {
             };
         }
         // A part belongs to a request that was let in.
-        let is_part = matches!(origin, Origin::Request(_));
+        let is_part = matches!(origin, Origin::Request(_) | Origin::Listing { .. });
         if self.table.len() >= shared.settings.requests_max && !is_part {
             return end(shared, Outcome::Refused(Refused::Busy), effects);
         }

@@ -12,7 +12,7 @@ type Group = SmallVec<[NodeId; 3]>;
 
 /// Who has to answer, of each owner set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     among: Among,
     quorum: Quorum,
     /// Whether a fallback's hint is enough: level `any`.
@@ -32,7 +32,7 @@ enum Among {
 
 impl Quota {
     /// Who has to answer at `level`.
-    pub(super) fn of(level: Level) -> Self {
+    pub(crate) fn of(level: Level) -> Self {
         let (among, quorum) = match level {
             Level::Any | Level::One => (Among::All, Quorum::Count(1)),
             Level::Two => (Among::All, Quorum::Count(2)),
@@ -53,7 +53,7 @@ impl Quota {
 
     /// What owners must have received to be counted in reads. Moves count pushes over whole sets; a quorum of
     /// one region is inside of any of them only if all have pushed.
-    pub(super) fn readiness(self) -> Quorum {
+    pub(crate) fn readiness(self) -> Quorum {
         match self.among {
             Among::All => self.quorum,
             Among::Region | Among::EachRegion => Quorum::All,
@@ -122,7 +122,7 @@ impl Quota {
     }
 
     /// How many of a set `hold`, of how many that have to.
-    pub(super) fn count(
+    pub(crate) fn count(
         self,
         view: &View,
         set: &OwnerSet,
@@ -139,7 +139,7 @@ impl Quota {
 
     /// Who to ask next in a set, of the nodes in order of preference, so that enough answer: for each group as
     /// many as it lacks, counting those that `count` already.
-    pub(super) fn missing(
+    pub(crate) fn missing(
         self,
         view: &View,
         set: &OwnerSet,

@@ -27,7 +27,7 @@ pub(super) struct Forwarding {
 
 /// The owner to hand a request to: of the oldest live set, as its owners have received all there is; those that
 /// are suspected last.
-fn target(view: &View, slice: Slice, refused: &[NodeId]) -> Option<NodeId> {
+pub(crate) fn target(view: &View, slice: Slice, refused: &[NodeId]) -> Option<NodeId> {
     let owners = view.live_sets(slice).owners();
     let may = |node: &&NodeId| **node != view.me && !refused.contains(node) && view.is_live(**node);
     let rank = |node: &&NodeId| view.liveness(**node) == Liveness::Suspect;

@@ -33,6 +33,8 @@ use crate::origin::Origin;
 use crate::rows::{NotResident, Rows};
 
 use admission::{Route, route};
+pub(crate) use counting::Quota;
+pub(crate) use forward::target;
 pub use found::Found;
 use latency::Latencies;
 use memory::Memory;
@@ -77,6 +79,13 @@ pub enum Event {
     Part {
         /// Of which.
         of: RequestId,
+        /// What is asked.
+        request: Box<Request>,
+    },
+    /// A listing of this lane looks at a key.
+    Item {
+        /// Which listing, and which key of it.
+        origin: Origin,
         /// What is asked.
         request: Box<Request>,
     },
@@ -146,6 +155,7 @@ impl Coordinator {
             | Body::Move(_)
             | Body::Reception(_)
             | Body::Purge(_)
+            | Body::Listing(_)
             | Body::Write(_)
             | Body::Wrote(_)
             | Body::Query(_)
@@ -168,9 +178,9 @@ impl Coordinator {
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
         match event {
-            Event::Internal { request } | Event::Part { request, .. } => {
-                self.read_request(shared, request, rows)
-            }
+            Event::Internal { request }
+            | Event::Part { request, .. }
+            | Event::Item { request, .. } => self.read_request(shared, request, rows),
             Event::Again { request } => match self.table.get(*request) {
                 Some(under_way) => found::read_for(shared, under_way, rows),
                 None => Ok(Found::Nothing),
@@ -242,6 +252,7 @@ impl Coordinator {
             | Body::Move(_)
             | Body::Reception(_)
             | Body::Purge(_)
+            | Body::Listing(_)
             | Body::Control(_) => {}
         }
     }
@@ -304,6 +315,9 @@ impl Coordinator {
             }
             Event::Part { of, request } => {
                 self.begin(shared, Origin::Request(of), *request, found, effects);
+            }
+            Event::Item { origin, request } => {
+                self.begin(shared, origin, *request, found, effects);
             }
             Event::Stored { request } => self.stored(shared, request, effects),
             Event::Renew { request } => self.renew(shared, request, found, effects),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use coterie_crdt::operation::Operation;
 use coterie_swim::Now;
-use coterie_wire::{Body, Committed, Key, Listed, Message, Refused, Request};
+use coterie_wire::{Body, Committed, Key, Message, Request};
 
 use acknowledged::Acknowledged;
 
@@ -21,6 +21,7 @@ use crate::effects::{Action, After, Effects};
 use crate::event::Event;
 use crate::jobs::{self, Jobs};
 use crate::linearizable::Linearizable;
+use crate::listing::{self, Listings};
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::barrier::Barriers;
@@ -49,6 +50,8 @@ pub enum Found {
     Strong(strong::Found),
     /// Those of linearizable reads.
     Linearizable(linearizable::Found),
+    /// Those of listings.
+    Listing(listing::Found),
     /// Those of a synchronisation.
     Sync(sync::Found),
     /// Those of jobs.
@@ -71,6 +74,7 @@ pub struct Lane {
     replicas: Replicas,
     strong: Strong,
     linearizable: Linearizable,
+    listings: Listings,
     sync: Synchroniser,
     hints: Hints,
     moving: Moving,
@@ -112,6 +116,9 @@ impl Lane {
             Event::Message { message, .. } if self.hints.takes(message) => {
                 self.hints.read_message(&self.shared, message, rows).map(Found::Hints)
             }
+            Event::Message { from, message } if self.listings.takes(message) => {
+                self.listings.read_message(&self.shared, *from, message, rows).map(Found::Listing)
+            }
             Event::Message { from, message } => match &message.body {
                 Body::Forward(_)
                 | Body::Forwarded(_)
@@ -142,10 +149,17 @@ impl Lane {
                 | Body::Hint(_)
                 | Body::Move(_)
                 | Body::Reception(_)
+                | Body::Listing(_)
                 | Body::Control(_) => Ok(Found::Nothing),
             },
             Event::Request { request, .. } => {
                 self.coordinator.read_request(&self.shared, request, rows).map(Found::Coordinator)
+            }
+            Event::List { list, .. } => {
+                self.listings.read(&self.shared, list, rows).map(Found::Listing)
+            }
+            Event::Listing(event) => {
+                self.listings.read_event(&self.shared, event, rows).map(Found::Listing)
             }
             Event::Coordinator(event) => {
                 self.coordinator.read_event(&self.shared, event, rows).map(Found::Coordinator)
@@ -170,7 +184,6 @@ impl Lane {
                 self.scrub.read_event(&self.shared, event, rows).map(Found::Scrub)
             }
             Event::Unreachable { .. }
-            | Event::List { .. }
             | Event::View(_)
             | Event::Tick
             | Event::Synced(_)
@@ -259,11 +272,18 @@ impl Lane {
             ) => self.coordinator.key_synchronised(request, with, outcome.is_ok(), effects),
             (Event::Unreachable { to, request }, Found::Nothing) => {
                 self.coordinator.unreachable(shared, to, request, effects);
+                self.listings.unreachable(shared, to, request, effects);
                 self.sync.unreachable(shared, to, request, effects);
                 self.hints.unreachable(shared, to, request, effects);
             }
-            (Event::List { client, .. }, Found::Nothing) => {
-                effects.listed(client, Listed::Refused(Refused::NotServing));
+            (Event::List { client, list }, Found::Listing(found)) => {
+                self.listings.list(shared, client, *list, found, effects);
+            }
+            (Event::Message { from, message }, Found::Listing(found)) => {
+                self.listings.message(shared, from, *message, found, effects);
+            }
+            (Event::Listing(event), Found::Listing(found)) => {
+                self.listings.event(shared, event, found, effects);
             }
             (Event::View(view), Found::Nothing) => {
                 shared.view = view;
@@ -271,6 +291,7 @@ impl Lane {
                 self.amnesia.view_changed(shared, effects);
                 self.purges.view_changed(shared, effects);
                 self.coordinator.view_changed(shared, effects);
+                self.listings.view_changed(shared, effects);
                 self.sync.view_changed(shared, effects);
                 self.hints.view_changed(shared, effects);
                 self.jobs.view_changed(shared, effects);
@@ -278,6 +299,7 @@ impl Lane {
             }
             (Event::Tick, Found::Nothing) => {
                 self.coordinator.tick(shared, effects);
+                self.listings.tick(shared, effects);
                 self.strong.tick(shared, effects);
                 self.hints.tick(shared, effects);
                 self.jobs.tick(shared, effects);
@@ -391,6 +413,7 @@ impl Lane {
             self.coordinator.next_deadline(),
             self.strong.next_deadline(),
             self.linearizable.next_deadline(),
+            self.listings.next_deadline(),
             self.sync.next_deadline(),
             self.hints.next_deadline(),
             self.moving.next_deadline(),

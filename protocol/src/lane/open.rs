@@ -14,6 +14,7 @@ use super::{Counters, Lane, Settings, Shared};
 use crate::coordinator::Coordinator;
 use crate::jobs::{Deadlines, Jobs};
 use crate::linearizable::Linearizable;
+use crate::listing::Listings;
 use crate::moving::Moving;
 use crate::repair::amnesia::Amnesia;
 use crate::repair::barrier::Barriers;
@@ -105,6 +106,7 @@ impl Lane {
             replicas: Replicas::default(),
             strong: Strong::default(),
             linearizable: Linearizable::default(),
+            listings: Listings::default(),
             sync: Synchroniser::default(),
             hints,
             moving: Moving::default(),

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use coterie_ring::moves::{ReadRefusal, SetVersion, WriteRefusal};
-use coterie_ring::{BucketKind, NodeId};
+use coterie_ring::moves::{Quorum, ReadRefusal, SetVersion, WriteRefusal};
+use coterie_ring::{BucketKind, KeyHash, NodeId};
 use coterie_wire::peer::PeerRefusal;
+use coterie_wire::peer::listing::ShowKeys;
 use coterie_wire::peer::read::{Read, ReadAnswer};
 use coterie_wire::peer::write::WriteAnswer;
 use coterie_wire::{Body, Key, Message, RequestId, Slice};
@@ -244,17 +245,50 @@ pub fn read<'s>(
     read: &Read,
 ) -> Result<&'s SliceState, Refusal> {
     let state = key(shared, from, message, &read.key)?;
+    answers(shared, state, read.set, read.quorum)?;
+    Ok(state)
+}
+
+/// As [`slice()`], of a listing that is to count in a set, of a bucket that a lane may look for.
+///
+/// # Errors
+/// [`Refusal`]
+pub fn listing<'s>(
+    shared: &'s Shared,
+    from: NodeId,
+    message: &Message,
+    show: &ShowKeys,
+) -> Result<&'s SliceState, Refusal> {
+    let slice = known(shared, message)?;
+    let hash = KeyHash(show.from.hash);
+    let partitioner = shared.view.decision.layout().partitioner();
+    let policy = shared.view.policy(&show.bucket);
+    if show.bucket.len() > BUCKET_BYTES_MAX
+        || partitioner.partition(hash) != slice.partition
+        || policy.is_some_and(|policy| policy.replicas != slice.replicas)
+    {
+        return Err(Refusal::Malformed);
+    }
+    let state = self::slice(shared, from, message)?;
+    answers(shared, state, show.set, show.quorum)?;
+    Ok(state)
+}
+
+/// Whether what this node says of a slice counts in a set (invariants 2, 17).
+fn answers(
+    shared: &Shared,
+    state: &SliceState,
+    set: SetVersion,
+    quorum: Quorum,
+) -> Result<(), Refusal> {
     let known = state.replica.sets().tag();
-    state.replica.may_answer_read(read.set, read.quorum).map_err(|refusal| match refusal {
+    state.replica.may_answer_read(set, quorum).map_err(|refusal| match refusal {
         ReadRefusal::Retired { .. } => Refusal::LayoutStale { known },
-        ReadRefusal::Behind { .. } => Refusal::LayoutBehind { known, named: read.set },
+        ReadRefusal::Behind { .. } => Refusal::LayoutBehind { known, named: set },
         ReadRefusal::NotReady => Refusal::NotReady { known },
         ReadRefusal::NotOwner => Refusal::NotOwner,
     })?;
-    if !counts(shared, state) {
-        return Err(Refusal::NotReady { known });
-    }
-    Ok(state)
+    if counts(shared, state) { Ok(()) } else { Err(Refusal::NotReady { known }) }
 }
 
 /// Whether what this node says of a slice counts, moves aside (invariant 2).

@@ -298,6 +298,27 @@ pub fn hash_range(partition: Partition, bucket: &[u8], from: u64, to: u64) -> Ke
     KeyRange { from: start.freeze(), to: KeyRange::prefix(end).to }
 }
 
+/// The rows of a bucket in a partition from a hash on; of the keys with just this hash, those after the one of this name.
+#[must_use]
+pub fn list_range(
+    partition: Partition,
+    bucket: &[u8],
+    from: u64,
+    after: Option<&[u8]>,
+) -> KeyRange {
+    let mut start = BytesMut::with_capacity(13 + bucket.len() + after.map_or(0, <[u8]>::len));
+    put_bucket(&mut start, partition, bucket);
+    let to = KeyRange::prefix(start.clone().freeze()).to;
+    start.put_u64(from);
+    let Some(name) = after else { return KeyRange { from: start.freeze(), to } };
+    start.put_u16(u16::try_from(name.len()).unwrap_or(u16::MAX));
+    start.put_slice(name);
+    match KeyRange::prefix(start.freeze()).to {
+        Some(from) => KeyRange { from, to },
+        None => KeyRange { from: Bytes::new(), to: Some(Bytes::new()) },
+    }
+}
+
 /// All rows of a partition in [`Space::Rows`](super::Space::Rows) or
 /// [`Space::Derived`](super::Space::Derived).
 #[must_use]

@@ -45,6 +45,7 @@ pub(crate) struct Node {
     held: Vec<(usize, Action)>,
     /// Events that its lanes hand themselves, where the test lets them through one by one.
     handed_back: Option<VecDeque<(usize, Event)>>,
+    lane_count: u16,
     seed: u64,
 }
 
@@ -92,16 +93,22 @@ impl Cluster {
 
     /// A node at each place, with one bucket of this policy.
     pub(crate) fn placed(places: Vec<Place>, policy: BucketPolicy) -> Self {
-        Cluster::begun(places, 0, policy)
+        Cluster::begun(places, 0, 2, policy)
+    }
+
+    /// As [`Cluster::new`], with so many lanes to each node.
+    pub(crate) fn of_lanes(nodes: u64, lanes: u16, policy: BucketPolicy) -> Self {
+        let places = (1..=nodes).map(|node| Place::new("r", &node.to_string()).unwrap());
+        Cluster::begun(places.collect(), 0, lanes, policy)
     }
 
     /// As [`Cluster::new`], with one node more that is no member yet.
     pub(crate) fn joined_by_one(nodes: u64, policy: BucketPolicy) -> Self {
         let places = (1..=nodes + 1).map(|node| Place::new("r", &node.to_string()).unwrap());
-        Cluster::begun(places.collect(), 1, policy)
+        Cluster::begun(places.collect(), 1, 2, policy)
     }
 
-    fn begun(places: Vec<Place>, joining: usize, policy: BucketPolicy) -> Self {
+    fn begun(places: Vec<Place>, joining: usize, lanes: u16, policy: BucketPolicy) -> Self {
         let mut intent = Intent::new();
         let members = places.len() - joining;
         for (index, place) in places.iter().enumerate() {
@@ -114,7 +121,7 @@ impl Cluster {
             decision::bootstrap(7, Partitioner::new(8).unwrap(), &intent).map(Arc::new).unwrap();
         let now = Now { monotonic: Duration::from_secs(1), wall_millis: 1_800_000_000_000 };
         let ids: Vec<NodeId> = (1..=places.len() as u64).map(id).collect();
-        let node = |&id: &NodeId| Node::new(id, &ids, &decision, now);
+        let node = |&id: &NodeId| Node::new(id, &ids, lanes, &decision, now);
         let mut cluster = Cluster {
             nodes: ids.iter().map(node).collect(),
             now,
@@ -419,18 +426,30 @@ impl Cluster {
         client
     }
 
-    /// A client of `node` asks for keys, and waits for the answer.
-    pub(crate) fn list(&mut self, node: NodeId, list: List) -> Listed {
+    /// A client of `node` asks for keys; nothing is delivered yet.
+    pub(crate) fn submit_list(&mut self, node: NodeId, list: List) -> ClientId {
         self.clients += 1;
         let (client, index) = (ClientId(self.clients), self.index(node));
         let partition = list.partition(self.decision().layout().partitioner());
         let lane = usize::from(partition.0) % self.nodes[index].lanes.len();
         self.event(index, lane, Event::List { client, list: Box::new(list) });
+        client
+    }
+
+    /// The answer to that, if there is one yet.
+    pub(crate) fn listed(&self, client: ClientId) -> Option<&Listed> {
+        let listed = self.listed.get(&client)?;
+        assert_eq!(listed.len(), 1, "it is answered once");
+        Some(&listed[0])
+    }
+
+    /// A client of `node` asks for keys, and waits for the answer.
+    pub(crate) fn list(&mut self, node: NodeId, list: List) -> Listed {
+        let client = self.submit_list(node, list);
         self.run();
         for _ in 0..1_000 {
-            if let Some(listed) = self.listed.get(&client) {
-                assert_eq!(listed.len(), 1, "it is answered once");
-                return listed[0].clone();
+            if let Some(listed) = self.listed(client) {
+                return listed.clone();
             }
             self.advance(Duration::from_millis(10));
         }
@@ -560,7 +579,7 @@ impl Rows for Counted<'_> {
 }
 
 impl Node {
-    fn new(me: NodeId, all: &[NodeId], decision: &Arc<Decision>, now: Now) -> Node {
+    fn new(me: NodeId, all: &[NodeId], lanes: u16, decision: &Arc<Decision>, now: Now) -> Node {
         let seed = u64::try_from(me.0).unwrap();
         let mut view = View::new(me, Incarnation(seed), Arc::clone(decision));
         view.members.extend(all.iter().filter(|id| **id != me).map(|id| (*id, Liveness::Up)));
@@ -573,6 +592,7 @@ impl Node {
             syncs: true,
             held: Vec::new(),
             handed_back: None,
+            lane_count: lanes,
             seed,
         };
         node.open(now);
@@ -581,7 +601,7 @@ impl Node {
 
     fn open(&mut self, now: Now) {
         self.seed += 1_000;
-        let (lanes, view) = (2, Arc::new(self.view.clone()));
+        let (lanes, view) = (self.lane_count, Arc::new(self.view.clone()));
         let start = |lane| Start {
             lane,
             lanes,

@@ -55,6 +55,7 @@ kinds! {
     17 => Move,
     18 => Reception,
     19 => Purge,
+    20 => Listing,
 }
 
 fn write(content: &impl Serialize, out: &mut Vec<u8>) {

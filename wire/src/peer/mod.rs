@@ -4,6 +4,7 @@ pub mod amnesia;
 pub mod control;
 pub mod hint;
 pub mod linearizable;
+pub mod listing;
 pub mod moving;
 pub mod purge;
 pub mod read;
@@ -100,6 +101,8 @@ pub enum Body {
     Reception(amnesia::Reception),
     /// The purge of a slice.
     Purge(Box<purge::Purge>),
+    /// Of the listing of keys.
+    Listing(Box<listing::Listing>),
     /// What the control of one node says to that of another.
     Control(control::ControlMessage),
     /// The message named by the request id was not taken: nothing was changed.
@@ -128,6 +131,9 @@ impl Body {
             Body::Purge(purge) => {
                 use purge::Said::{Confirmed, Dropped, Reported, Told};
                 matches!(purge.said, Told | Reported(_) | Confirmed | Dropped)
+            }
+            Body::Listing(said) => {
+                matches!(**said, listing::Listing::Forwarded(_) | listing::Listing::Shown(_))
             }
             Body::Forward(_)
             | Body::Write(_)

@@ -1,0 +1,174 @@
+//! Owners that are asked which keys they have.
+
+use std::time::Duration;
+
+use coterie_ring::NodeId;
+use coterie_ring::moves::OwnerSet;
+use coterie_wire::QuorumCount;
+use smallvec::SmallVec;
+
+use super::chunk::Chunk;
+use super::plan::Plan;
+use crate::slice::SliceState;
+use crate::view::{Liveness, View};
+
+/// After so long another owner is asked in place of one that has not answered.
+const LATE: Duration = Duration::from_millis(250);
+
+/// What an owner that was asked has said.
+#[derive(Debug)]
+enum Said {
+    Nothing,
+    /// Nothing for so long that another was asked in its place.
+    Late,
+    Refused,
+    Keys(Chunk),
+}
+
+#[derive(Debug)]
+struct Asked {
+    node: NodeId,
+    at: Duration,
+    said: Said,
+}
+
+/// Owners of one live set are asked which keys they have.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) set: OwnerSet,
+    /// What this node has.
+    own: Chunk,
+    asked: SmallVec<[Asked; 3]>,
+}
+
+/// What the answers amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gathered {
+    Enough,
+    Open,
+    TooFew(QuorumCount),
+}
+
+impl Gathering {
+    /// Chooses a live set in which this node counts and enough owners are alive.
+    ///
+    /// # Errors
+    /// How many are alive, of how many that have to be.
+    pub(super) fn new(
+        view: &View,
+        state: &SliceState,
+        plan: &Plan,
+        own: Chunk,
+    ) -> Result<Self, QuorumCount> {
+        let sets = state.replica.sets();
+        let readiness = plan.quota.readiness();
+        let counts =
+            |set: &&OwnerSet| state.replica.may_answer_read(set.version, readiness).is_ok();
+        let alive = |set: &OwnerSet| plan.quota.count(view, set, |node| view.is_live(node));
+        let enough = |set: &&OwnerSet| plan.sloppy || alive(set).have >= alive(set).need;
+        let set = sets.all().iter().filter(counts).find(enough);
+        let set = set.ok_or_else(|| alive(sets.newest()))?.clone();
+        Ok(Gathering { set, own, asked: SmallVec::new() })
+    }
+
+    /// Who is to be asked now: as many as are missing, and others in place of those that are late.
+    pub(super) fn ask(&mut self, view: &View, plan: &Plan, now: Duration) -> SmallVec<[NodeId; 3]> {
+        for asked in &mut self.asked {
+            if matches!(asked.said, Said::Nothing) && asked.at + LATE <= now {
+                asked.said = Said::Late;
+            }
+        }
+        let candidates = self.candidates(view);
+        let may = |node| self.may_count(view, node);
+        let next = plan.quota.missing(view, &self.set, may, &candidates);
+        self.asked.extend(next.iter().map(|node| Asked {
+            node: *node,
+            at: now,
+            said: Said::Nothing,
+        }));
+        next
+    }
+
+    fn candidates(&self, view: &View) -> SmallVec<[NodeId; 3]> {
+        let may =
+            |node: &NodeId| *node != view.me && self.said(*node).is_none() && view.is_live(*node);
+        let mut others: SmallVec<[NodeId; 3]> =
+            self.set.members.iter().copied().filter(may).collect();
+        others.sort_by_key(|node| view.liveness(*node) == Liveness::Suspect);
+        others
+    }
+
+    fn said(&self, node: NodeId) -> Option<&Said> {
+        self.asked.iter().find(|asked| asked.node == node).map(|asked| &asked.said)
+    }
+
+    /// Whether a node is expected to show what it has.
+    fn may_count(&self, view: &View, node: NodeId) -> bool {
+        let asked = || match self.said(node) {
+            Some(Said::Nothing) => view.is_live(node),
+            Some(Said::Keys(_)) => true,
+            Some(Said::Late | Said::Refused) | None => false,
+        };
+        node == view.me || asked()
+    }
+
+    fn has_shown(&self, me: NodeId, node: NodeId) -> bool {
+        node == me || matches!(self.said(node), Some(Said::Keys(_)))
+    }
+
+    /// An owner has shown what it has, or will not (`None`).
+    pub(super) fn take(&mut self, from: NodeId, shown: Option<Chunk>) {
+        let open = |asked: &&mut Asked| matches!(asked.said, Said::Nothing | Said::Late);
+        if let Some(asked) = self.asked.iter_mut().filter(|it| it.node == from).find(open) {
+            asked.said = shown.map_or(Said::Refused, Said::Keys);
+        }
+    }
+
+    /// What the answers amount to.
+    pub(super) fn progress(&self, view: &View, plan: &Plan) -> Gathered {
+        let shown = plan.quota.count(view, &self.set, |node| self.has_shown(view.me, node));
+        if shown.have >= shown.need {
+            return Gathered::Enough;
+        }
+        let candidates = self.candidates(view);
+        let late = |node| matches!(self.said(node), Some(Said::Late)) && view.is_live(node);
+        let may = |node| self.may_count(view, node) || late(node) || candidates.contains(&node);
+        let hoped = plan.quota.count(view, &self.set, may);
+        if hoped.have >= hoped.need {
+            return Gathered::Open;
+        }
+        let open = |asked: &Asked| {
+            matches!(asked.said, Said::Nothing | Said::Late) && view.is_live(asked.node)
+        };
+        match plan.sloppy {
+            // Whoever can be reached has to do.
+            true if candidates.is_empty() && !self.asked.iter().any(open) => Gathered::Enough,
+            true => Gathered::Open,
+            false => Gathered::TooFew(shown),
+        }
+    }
+
+    /// How many have shown what they have, of how many that have to.
+    pub(super) fn count(&self, view: &View, plan: &Plan) -> QuorumCount {
+        plan.quota.count(view, &self.set, |node| self.has_shown(view.me, node))
+    }
+
+    /// What this node has.
+    pub(super) fn own(&self) -> &Chunk {
+        &self.own
+    }
+
+    /// What others have shown.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (NodeId, &Chunk)> {
+        self.asked.iter().filter_map(|asked| match &asked.said {
+            Said::Keys(chunk) => Some((asked.node, chunk)),
+            Said::Nothing | Said::Late | Said::Refused => None,
+        })
+    }
+
+    /// When it has to be looked at again, whatever arrives.
+    pub(super) fn next_deadline(&self) -> Duration {
+        let waited = self.asked.iter().filter(|asked| matches!(asked.said, Said::Nothing));
+        waited.map(|asked| asked.at + LATE).min().unwrap_or(Duration::MAX)
+    }
+}
