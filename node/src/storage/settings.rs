@@ -1,0 +1,143 @@
+//! How the database under a store is set up, and how much memory it takes.
+
+use std::path::Path;
+
+use coterie_protocol::rows::Space;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, InfoLogger, LogLevel, Options, WriteBufferManager,
+};
+
+use super::directory::Identity;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// Whose it has to be.
+    pub identity: Identity,
+    /// Bytes for rows kept in memory, read and written alike. The process takes about 60 MiB more.
+    pub cache_bytes: usize,
+    /// Bytes of `cache_bytes` for rows that are written and not in tables yet. More make fewer and larger
+    /// tables, which is less to rewrite, and a longer start after a crash.
+    pub memtables_bytes: usize,
+    /// Threads that read rows that are not in memory: as many reads as the disk does well at once.
+    pub read_threads: usize,
+    /// Reads that may wait for them; beyond, a fetch is refused.
+    pub reads_waiting_max: usize,
+}
+
+impl StorageSettings {
+    /// What does on any machine: of its memory a quarter, at most 256 MiB.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        let cache_bytes = memory_bytes().map_or(MEMORY_MAX, |all| (all / 4).min(MEMORY_MAX));
+        StorageSettings {
+            identity,
+            cache_bytes,
+            memtables_bytes: cache_bytes / 4,
+            read_threads: 4,
+            reads_waiting_max: 16_384,
+        }
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// The most memory that rows take by default.
+const MEMORY_MAX: usize = 256 * MIB;
+
+/// How many bytes of memory this process may use: the machine's, or its control group's if that is less.
+fn memory_bytes() -> Option<usize> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kib.checked_mul(1024)
+    });
+    // "max" where there is none.
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group = group.and_then(|text| text.trim().parse().ok());
+    machine.into_iter().chain(group).min()
+}
+
+/// The name of a space's column family.
+pub(super) fn family(space: Space) -> &'static str {
+    match space {
+        Space::Rows => "rows",
+        Space::Derived => "derived",
+        Space::Hints => "hints",
+        // This one is always there.
+        Space::Control => "default",
+    }
+}
+
+/// The options of the database and of each space's column family.
+pub(super) fn options(
+    settings: &StorageSettings,
+    store: &Path,
+) -> (Options, Vec<ColumnFamilyDescriptor>, Cache) {
+    let cache = Cache::new_lru_cache(settings.cache_bytes);
+    let memtables = WriteBufferManager::new_write_buffer_manager_with_cache(
+        settings.memtables_bytes,
+        false,
+        cache.clone(),
+    );
+    let mut database = Options::default();
+    database.create_if_missing(true);
+    database.create_missing_column_families(true);
+    database.set_write_buffer_manager(&memtables);
+    database.set_max_background_jobs(2);
+    database.set_max_open_files(512);
+    // The log: docs/decisions/0531-log-recovery.md.
+    database.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    database.set_track_and_verify_wals_in_manifest(true);
+    database.set_max_total_wal_size(2 * settings.memtables_bytes as u64);
+    database.set_bytes_per_sync(MIB as u64);
+    // Files are deleted, and tables closed, off the lanes.
+    database.set_avoid_unnecessary_blocking_io(true);
+    database.set_paranoid_checks(true);
+    database.set_stats_dump_period_sec(0);
+    database.set_stats_persist_period_sec(0);
+    database.set_info_logger(logger(store));
+    let families = Space::ALL.map(|space| {
+        let memtable_bytes = match space {
+            Space::Rows => settings.memtables_bytes / 2,
+            Space::Derived | Space::Hints => settings.memtables_bytes / 4,
+            Space::Control => settings.memtables_bytes / 16,
+        };
+        ColumnFamilyDescriptor::new(family(space), space_options(&cache, memtable_bytes))
+    });
+    (database, families.into(), cache)
+}
+
+fn space_options(cache: &Cache, memtable_bytes: usize) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_cache_index_and_filter_blocks_with_high_priority(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_bloom_filter(10.0, false);
+    table.set_whole_key_filtering(true);
+    table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(memtable_bytes);
+    options.set_max_write_buffer_number(4);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options
+}
+
+/// What the database says goes where everything else that the node says goes.
+fn logger(store: &Path) -> InfoLogger {
+    let store = store.display().to_string();
+    InfoLogger::new_callback_logger(LogLevel::Warn, move |level, said| {
+        let said = said.trim_end();
+        match level {
+            LogLevel::Error | LogLevel::Fatal => tracing::error!(store, said, "database"),
+            LogLevel::Warn => tracing::warn!(store, said, "database"),
+            LogLevel::Debug | LogLevel::Info | LogLevel::Header => {
+                tracing::debug!(store, said, "database");
+            }
+        }
+    })
+}
