@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{Buf, BufMut, Bytes};
 use coterie_crdt::encoding::{decode_context, encode_context};
 use coterie_ring::{BucketKind, BucketPolicy, Level};
-use coterie_wire::{ChangedDots, Key, Outcome, Request, SessionDots};
+use coterie_wire::{ChangedDots, Key, Levels, Outcome, Request, SessionDots};
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -96,7 +96,17 @@ impl Session {
     /// is seen. False where there is something to remember and no room for it: from then on the session promises nothing
     /// for that key.
     pub fn learn(&mut self, request: &Request, policy: &BucketPolicy, outcome: &Outcome) -> bool {
-        let key = &request.key;
+        self.learn_of(&request.key, request.levels, policy, outcome)
+    }
+
+    /// The same where the request itself is not kept: what it was about, and its levels.
+    pub fn learn_of(
+        &mut self,
+        key: &Key,
+        levels: Levels,
+        policy: &BucketPolicy,
+        outcome: &Outcome,
+    ) -> bool {
         match outcome {
             Outcome::Done(answered) if self.guarantee == Guarantee::MonotonicReads => {
                 // What one quorum has shown of a write that is not yet acknowledged, the next may lack.
@@ -109,7 +119,7 @@ impl Session {
                 true
             }
             Outcome::Done(answered) => {
-                always_seen(policy, request) || self.remember(key, minted(&answered.changed))
+                always_seen(policy, levels) || self.remember(key, minted(&answered.changed))
             }
             // Too few hold it for any level to be sure to see it.
             Outcome::Unknown { changed, .. } => self.remember(key, minted(changed)),
@@ -128,7 +138,9 @@ impl Session {
         }
         let room = self.keys.len() < KEYS_MAX;
         if room {
-            self.keys.insert(key.clone(), more);
+            // A copy: what a front door cut the name from may be much larger.
+            let copy = Bytes::copy_from_slice;
+            self.keys.insert(Key::new(copy(key.bucket()), copy(key.name())), more);
         }
         room
     }
@@ -189,10 +201,10 @@ impl Session {
 
 /// Whether a read sees what was written at the request's levels, whoever answers it: then nothing need be remembered. So it
 /// is where R + W > N and only owners count; R is the weaker of the bucket's and the session's own when it wrote.
-fn always_seen(policy: &BucketPolicy, request: &Request) -> bool {
+fn always_seen(policy: &BucketPolicy, levels: Levels) -> bool {
     let owners = |level| owners_of(level, policy.replicas);
-    let write = owners(request.levels.write.unwrap_or(policy.write));
-    let read = owners(policy.read).min(owners(request.levels.read.unwrap_or(policy.read)));
+    let write = owners(levels.write.unwrap_or(policy.write));
+    let read = owners(policy.read).min(owners(levels.read.unwrap_or(policy.read)));
     match policy.kind {
         BucketKind::Strict => write + read > policy.replicas,
         BucketKind::Sloppy => false,
@@ -232,7 +244,7 @@ fn get(body: &mut Bytes) -> Result<Bytes, TokenError> {
 #[cfg(test)]
 mod tests {
     use coterie_crdt::{Actor, Context, Dot};
-    use coterie_wire::{Answered, Levels, QuorumCount, RequestId, Unavailable};
+    use coterie_wire::{Answered, QuorumCount, RequestId, Unavailable};
     use proptest::prelude::*;
 
     use super::*;

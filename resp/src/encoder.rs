@@ -29,6 +29,11 @@ impl<'a> Encoder<'a> {
         self.protocol
     }
 
+    /// From here on the client is spoken to in another version.
+    pub fn speak(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
     /// The same buffer, for what hands it on.
     pub fn reborrow(&mut self) -> Encoder<'_> {
         Encoder { out: self.out, protocol: self.protocol }
@@ -149,6 +154,11 @@ impl<'a> Encoder<'a> {
             (Protocol::Resp3, true) => b"#t\r\n",
             (Protocol::Resp3, false) => b"#f\r\n",
         });
+    }
+
+    /// What has been encoded already.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {

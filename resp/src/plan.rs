@@ -5,9 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 use coterie_crdt::operation::{Operation, Reply};
 use coterie_protocol::gather::{Command as GatherCommand, Done};
-use coterie_wire::Key;
+use coterie_wire::{Answered, Key};
 
 use crate::encoder::Encoder;
+use crate::keyspace::Keyspace;
 
 /// Gives the reply of the last operation on a key the shape that the command has. Failed operations do not get
 /// here: their text is the error.
@@ -19,6 +20,9 @@ pub type GatherShape = fn(&Done, &mut Encoder<'_>);
 
 /// Shapes that need more than the reply: options of the command, kept in a closure.
 pub type ShapeWith = Box<dyn Fn(&Reply, &mut Encoder<'_>) + Send>;
+
+/// Shapes that see all that was answered.
+pub type ShapeAll = Box<dyn Fn(&Answered, &mut Encoder<'_>) + Send>;
 
 /// The same for several keys.
 pub type GatherShapeWith = Box<dyn Fn(&Done, &mut Encoder<'_>) + Send>;
@@ -48,6 +52,8 @@ pub enum Plan {
     FirstOf(Box<FirstOf>),
     /// A page of a key's elements: `HSCAN`, `SSCAN`, `ZSCAN`.
     Scan(Box<ElementScan>),
+    /// Over all keys of a bucket: `SCAN`, `FLUSHDB` and their like.
+    Keyspace(Box<Keyspace>),
 }
 
 impl Plan {
@@ -67,10 +73,26 @@ impl Plan {
         Plan::Key { key, operations, shape: KeyShape::With(Box::new(shape)) }
     }
 
+    /// Operations on one key, and a shape that sees what each of them answered, those that failed, too.
+    #[must_use]
+    pub fn key_all(
+        key: Key,
+        operations: Vec<Operation>,
+        shape: impl Fn(&Answered, &mut Encoder<'_>) + Send + 'static,
+    ) -> Plan {
+        Plan::Key { key, operations, shape: KeyShape::All(Box::new(shape)) }
+    }
+
     /// A command on several keys.
     #[must_use]
     pub fn gather(command: GatherCommand, shape: GatherShape) -> Plan {
         Plan::Gather { command: Box::new(command), shape: KeysShape::Plain(shape) }
+    }
+
+    /// A command on several keys whose shape sees operations that failed, too: `MGET` of a key of another type.
+    #[must_use]
+    pub fn gather_raw(command: GatherCommand, shape: GatherShape) -> Plan {
+        Plan::Gather { command: Box::new(command), shape: KeysShape::Raw(shape) }
     }
 
     /// A command on several keys, and a shape that knows its options.
@@ -89,14 +111,21 @@ pub enum KeyShape {
     Plain(Shape),
     /// A closure.
     With(ShapeWith),
+    /// A closure that sees what each operation answered, those that failed, too, and whatever else is known.
+    All(ShapeAll),
 }
 
 impl KeyShape {
-    /// Gives a reply its shape.
-    pub fn encode(&self, reply: &Reply, encoder: &mut Encoder<'_>) {
-        match self {
-            KeyShape::Plain(shape) => shape(reply, encoder),
-            KeyShape::With(shape) => shape(reply, encoder),
+    /// Gives what was answered its shape, or the last operation's error.
+    pub fn encode(&self, answered: &Answered, encoder: &mut Encoder<'_>) {
+        match (self, answered.replies.last()) {
+            (KeyShape::All(shape), _) => shape(answered, encoder),
+            (KeyShape::Plain(shape), Some(Ok(reply))) => shape(reply, encoder),
+            (KeyShape::With(shape), Some(Ok(reply))) => shape(reply, encoder),
+            (KeyShape::Plain(_) | KeyShape::With(_), Some(Err(error))) => {
+                encoder.error(&error.to_string());
+            }
+            (KeyShape::Plain(_) | KeyShape::With(_), None) => encoder.error("ERR no reply"),
         }
     }
 }
@@ -111,6 +140,8 @@ impl fmt::Debug for KeyShape {
 pub enum KeysShape {
     /// A function.
     Plain(GatherShape),
+    /// A function that sees operations that failed, too. Requests that were not done never get to it.
+    Raw(GatherShape),
     /// A closure.
     With(GatherShapeWith),
 }
@@ -119,7 +150,7 @@ impl KeysShape {
     /// Gives what a command came to its shape.
     pub fn encode(&self, done: &Done, encoder: &mut Encoder<'_>) {
         match self {
-            KeysShape::Plain(shape) => shape(done, encoder),
+            KeysShape::Plain(shape) | KeysShape::Raw(shape) => shape(done, encoder),
             KeysShape::With(shape) => shape(done, encoder),
         }
     }

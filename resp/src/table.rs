@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use crate::arguments::{Arguments, CommandError};
 use crate::commands;
+use crate::desk::{Desk, Step};
+use crate::encoder::Encoder;
 use crate::plan::Plan;
 
 /// The longest name that a command may have.
@@ -83,6 +85,9 @@ impl Command {
 pub enum Run {
     /// It becomes a plan.
     Data(fn(&Arguments<'_>) -> Result<Plan, CommandError>),
+    /// It is about the connection, the node or the cluster: it may be answered at once, changes what the connection knows
+    /// of its client, or asks the node.
+    Desk(fn(&mut Desk<'_>, &Arguments<'_>, &mut Encoder<'_>) -> Result<Step, CommandError>),
     /// Its subcommands do.
     Container,
 }
@@ -253,15 +258,27 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     commands::TABLES.iter().flat_map(|table| table.iter())
 }
 
+/// How many commands there are.
+#[must_use]
+pub fn count() -> usize {
+    all().count()
+}
+
 /// The command of a name, in whatever case.
 #[must_use]
 pub fn find(name: &[u8]) -> Option<&'static Command> {
+    lookup(name).map(|(command, _)| command)
+}
+
+/// The command of a name, in whatever case, and its place in [`all`].
+#[must_use]
+pub fn lookup(name: &[u8]) -> Option<(&'static Command, usize)> {
     let index: &Index = &INDEX;
     let mut at = Index::hash(name);
     loop {
-        let command = index.slots[at % Index::SLOTS]?;
+        let (command, place) = index.slots[at % Index::SLOTS]?;
         if command.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(command);
+            return Some((command, place));
         }
         at += 1;
     }
@@ -271,21 +288,21 @@ static INDEX: LazyLock<Index> = LazyLock::new(Index::make);
 
 /// Commands by the hash of their names, so that none is looked for by comparing hundreds of names.
 struct Index {
-    slots: Vec<Option<&'static Command>>,
+    slots: Vec<Option<(&'static Command, usize)>>,
 }
 
 impl Index {
     const SLOTS: usize = 1_024;
 
     fn make() -> Index {
-        let mut slots: Vec<Option<&'static Command>> = vec![None; Index::SLOTS];
-        for (count, command) in all().enumerate() {
-            assert!(2 * count < Index::SLOTS, "the index has room for what is in the table");
+        let mut slots: Vec<Option<(&'static Command, usize)>> = vec![None; Index::SLOTS];
+        for (place, command) in all().enumerate() {
+            assert!(2 * place < Index::SLOTS, "the index has room for what is in the table");
             let mut at = Index::hash(command.name.as_bytes());
             while slots[at % Index::SLOTS].is_some() {
                 at += 1;
             }
-            slots[at % Index::SLOTS] = Some(command);
+            slots[at % Index::SLOTS] = Some((command, place));
         }
         Index { slots }
     }

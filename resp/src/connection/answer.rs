@@ -1,0 +1,319 @@
+//! What comes back for a command, and its reply.
+
+use bytes::Bytes;
+use coterie_crdt::ContextToken;
+use coterie_crdt::operation::{Operation, Reply, StringOperation};
+use coterie_protocol::repair::barrier;
+use coterie_wire::{Key, Outcome};
+
+use super::begin::page_of;
+use super::sequence::Number;
+use super::slot::Work;
+use super::{Connection, ITEM_BITS};
+use crate::ask::{Answer, AskId};
+use crate::door::{Door, Surroundings};
+use crate::encoder::Encoder;
+use crate::glob;
+use crate::outcome;
+use crate::plan::{ElementScan, FirstOf, KeyShape};
+use crate::table;
+
+impl Connection {
+    /// Takes the answer to a question in, and goes on.
+    ///
+    /// # Panics
+    /// If it is none to such a question.
+    pub fn answered(
+        &mut self,
+        id: AskId,
+        answer: Answer,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        self.pace.answered(bytes_of(&answer));
+        let number = id.0 >> ITEM_BITS;
+        let item = usize::try_from(id.0 & ((1 << ITEM_BITS) - 1)).expect("24 bits");
+        if let Some(slot) = self.slot_mut(number) {
+            let work = std::mem::replace(&mut slot.work, Work::Busy);
+            self.answer(number, item, work, answer, door, around);
+        }
+        self.drive(door, around);
+    }
+
+    fn answer(
+        &mut self,
+        number: Number,
+        item: usize,
+        work: Work,
+        answer: Answer,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        match (work, answer) {
+            (Work::Key { key, levels, shape }, Answer::Outcome(outcome)) => {
+                self.client.learn(&key, levels, &outcome, around);
+                self.reply(number, door, around, |encoder| {
+                    outcome::encode(&outcome, &shape, encoder);
+                });
+            }
+            (Work::Gather(mut gathering), Answer::Outcome(outcome)) => {
+                gathering.asked -= 1;
+                if let Some(key) = gathering.keys.get(item) {
+                    self.client.learn(key, gathering.levels, &outcome, around);
+                }
+                let progress = gathering.gather.answered(item, outcome);
+                self.gather(number, gathering, progress, door, around);
+            }
+            (Work::FirstOf { first_of, index, levels }, Answer::Outcome(outcome)) => {
+                self.client.learn(&first_of.keys[index], levels, &outcome, around);
+                self.first_of(number, first_of, index, &outcome, door, around);
+            }
+            (Work::Scan(scan), Answer::Outcome(outcome)) => {
+                self.scanned(number, &scan, &outcome, door, around);
+            }
+            (Work::Walk(mut walk), Answer::Outcome(outcome)) => {
+                walk.deleted(&outcome);
+                self.walk(number, walk, door, around);
+            }
+            (Work::Walk(mut walk), Answer::Listed(listed)) => {
+                walk.listed(u32::try_from(item).expect("24 bits"), &listed);
+                self.walk(number, walk, door, around);
+            }
+            (Work::Ask(shape), Answer::Told(told)) => {
+                self.reply(number, door, around, |encoder| shape(told, encoder));
+            }
+            (Work::Wait, Answer::Barrier(outcome)) => {
+                if outcome == barrier::Outcome::Done {
+                    self.client.least_others = Some(self.other_owners(around));
+                }
+                let least = self.client.least_others.unwrap_or(0);
+                self.reply(number, door, around, |encoder| encoder.count(least));
+            }
+            (Work::Resolve { key, token, value }, Answer::Outcome(outcome)) => {
+                self.resolve(number, key, &token, value, &outcome, door, around);
+            }
+            (work, answer) => panic!("{answer:?} is no answer to {work:?}"),
+        }
+    }
+
+    fn first_of(
+        &mut self,
+        number: Number,
+        first_of: Box<FirstOf>,
+        index: usize,
+        outcome: &Outcome,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        let last = match outcome {
+            Outcome::Done(answered) => answered.replies.last(),
+            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
+                let text = outcome::text(outcome).unwrap_or_default();
+                return self.reply(number, door, around, |encoder| encoder.error(&text));
+            }
+        };
+        match last {
+            Some(Ok(reply)) if !(first_of.is_nothing)(reply) => {
+                let name = first_of.keys[index].name();
+                self.reply(number, door, around, |encoder| (first_of.shape)(name, reply, encoder));
+            }
+            Some(Err(error)) => {
+                self.reply(number, door, around, |encoder| encoder.error(&error.to_string()));
+            }
+            Some(Ok(_)) | None => {
+                let index = index + 1;
+                let Some(key) = first_of.keys.get(index).cloned() else {
+                    return self.reply(number, door, around, first_of.nothing);
+                };
+                let operations = first_of.operations.clone();
+                let levels = self.ask_request(number, index, key, operations, false, door);
+                if let Some(slot) = self.slot_mut(number) {
+                    slot.work = Work::FirstOf { first_of, index, levels };
+                }
+            }
+        }
+    }
+
+    fn scanned(
+        &mut self,
+        number: Number,
+        scan: &ElementScan,
+        outcome: &Outcome,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        let last = match outcome {
+            Outcome::Done(answered) => answered.replies.last(),
+            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => None,
+        };
+        let Some(Ok(reply)) = last else {
+            let error = last.and_then(|last| last.as_ref().err()).map(ToString::to_string);
+            let text = error.or_else(|| outcome::text(outcome)).unwrap_or_default();
+            return self.reply(number, door, around, |encoder| encoder.error(&text));
+        };
+        let mut elements = (scan.elements)(reply);
+        let cursor = match elements.last() {
+            Some((name, _)) if elements.len() >= page_of(scan.count) => {
+                let random = door.random();
+                door.cursors.remember(random, name)
+            }
+            Some(_) | None => 0,
+        };
+        if let Some(pattern) = &scan.pattern {
+            elements.retain(|(name, _)| glob::matches(pattern, name));
+        }
+        self.reply(number, door, around, |encoder| {
+            encoder.array(2);
+            encoder.bulk(cursor.to_string().as_bytes());
+            let beside = elements.iter().filter(|(_, beside)| beside.is_some()).count();
+            encoder.array(elements.len() + beside);
+            for (name, beside) in &elements {
+                encoder.bulk(name);
+                if let Some(beside) = beside {
+                    encoder.bulk(beside);
+                }
+            }
+        });
+    }
+
+    /// The epoch of a key is known: the token can be opened, and what it names be replaced.
+    #[expect(clippy::too_many_arguments, reason = "what a command was, and where it is answered")]
+    fn resolve(
+        &mut self,
+        number: Number,
+        key: Key,
+        token: &Bytes,
+        value: Bytes,
+        outcome: &Outcome,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        let text = match outcome {
+            Outcome::Done(answered) => match answered.replies.last() {
+                Some(Ok(_)) => match ContextToken::open(token, key.name(), answered.seen.1) {
+                    Ok(replaces) => {
+                        let put = StringOperation::PutSibling { value, replaces };
+                        let put = vec![Operation::String(put)];
+                        let levels = self.ask_request(number, 1, key.clone(), put, false, door);
+                        let shape = KeyShape::Plain(|_reply, encoder| encoder.ok());
+                        if let Some(slot) = self.slot_mut(number) {
+                            slot.work = Work::Key { key, levels, shape };
+                        }
+                        return;
+                    }
+                    Err(error) => format!("ERR {error}"),
+                },
+                Some(Err(error)) => error.to_string(),
+                None => "ERR no reply".to_owned(),
+            },
+            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
+                outcome::text(outcome).unwrap_or_default()
+            }
+        };
+        self.reply(number, door, around, |encoder| encoder.error(&text));
+    }
+
+    /// Answers a command, and lets those go on that waited for its keys.
+    pub(super) fn reply(
+        &mut self,
+        number: Number,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+        encode: impl FnOnce(&mut Encoder<'_>),
+    ) {
+        let is_first = number == self.first;
+        let index = usize::try_from(number - self.first).expect("slots are few");
+        let slot = &mut self.slots[index];
+        let mut apart = Vec::new();
+        let out = if is_first { &mut self.output } else { &mut apart };
+        let before = out.len();
+        encode(&mut Encoder::new(out, slot.protocol));
+        let failed = out.get(before) == Some(&b'-');
+        if slot.silent {
+            out.truncate(before);
+        }
+        self.slots_bytes = self.slots_bytes + apart.len() - slot.bytes;
+        slot.bytes = apart.len();
+        slot.work = Work::Answered(apart);
+        let hashes = std::mem::take(&mut slot.hashes);
+        let (place, took) = (slot.place, around.now.saturating_sub(slot.begun));
+        self.count(place, took, failed, door, around);
+        let mut next = smallvec::SmallVec::<[Number; 1]>::new();
+        self.sequence.leave(number, &hashes, |other| next.push(other));
+        for other in next {
+            let Some(slot) = self.slot_mut(other) else { continue };
+            slot.waits -= 1;
+            if slot.waits == 0 {
+                self.ready.push_back(other);
+            }
+        }
+        while let Some(Work::Answered(bytes)) = self.slots.front().map(|slot| &slot.work) {
+            self.output.extend_from_slice(bytes);
+            self.slots_bytes -= self.slots[0].bytes;
+            self.slots.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn count(
+        &self,
+        place: Option<usize>,
+        took: std::time::Duration,
+        failed: bool,
+        door: &mut Door,
+        around: &Surroundings<'_>,
+    ) {
+        let Some(place) = place else { return };
+        door.answered(place, took, failed);
+        if door.parameters.slow().is_some_and(|slow| took >= slow) {
+            let name = table::all().nth(place).map_or("", |command| command.name);
+            let words = vec![Bytes::from_static(name.as_bytes())];
+            let (address, client) = (self.client.address, self.client.name.clone());
+            door.remember_slow(around.wall_millis, took, words, address, client);
+        }
+    }
+}
+
+/// About how many bytes an answer has.
+fn bytes_of(answer: &Answer) -> usize {
+    match answer {
+        Answer::Outcome(Outcome::Done(answered)) => {
+            answered.replies.iter().flatten().map(reply_bytes).sum()
+        }
+        Answer::Listed(coterie_wire::Listed::Page(page)) => {
+            page.keys.iter().map(|key| key.name.len() + 16).sum()
+        }
+        Answer::Outcome(
+            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. },
+        )
+        | Answer::Listed(_)
+        | Answer::Barrier(_)
+        | Answer::Told(_) => 0,
+    }
+}
+
+fn reply_bytes(reply: &Reply) -> usize {
+    match reply {
+        Reply::Value(value) => value.len(),
+        Reply::Values(values) => values.iter().flatten().map(|value| value.len() + 16).sum(),
+        Reply::Pairs(pairs) => pairs.iter().map(|(a, b)| a.len() + b.len() + 32).sum(),
+        Reply::Scored(scored) => scored.iter().map(|(name, _)| name.len() + 32).sum(),
+        Reply::Siblings(values, _) => values.iter().map(|value| value.len() + 16).sum(),
+        Reply::Entries(entries) => entries
+            .iter()
+            .map(|(path, value)| path.iter().map(Bytes::len).sum::<usize>() + value.len() + 32)
+            .sum(),
+        Reply::Contents(contents) => {
+            contents.as_ref().map_or(0, |contents| 64 * contents.cells.len())
+        }
+        Reply::Registers(registers) => 4 * registers.len(),
+        Reply::Scores(scores) => 16 * scores.len(),
+        Reply::Integers(integers) => 8 * integers.len(),
+        Reply::Done
+        | Reply::Nothing
+        | Reply::Integer(_)
+        | Reply::Score(_)
+        | Reply::Ranked(..)
+        | Reply::Type(_) => 16,
+    }
+}

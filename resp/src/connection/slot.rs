@@ -1,0 +1,94 @@
+//! Slots: commands of a connection that are not answered yet, in order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coterie_protocol::gather::{self, Gather};
+use coterie_wire::{Key, Levels};
+
+use super::sequence::Hashes;
+use crate::desk::{Step, TellShape};
+use crate::encoder::Protocol;
+use crate::keyspace::Walk;
+use crate::plan::{ElementScan, FirstOf, KeyShape, KeysShape};
+
+/// A command that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Its place in the table, where it has one.
+    pub(super) place: Option<usize>,
+    /// What its client spoke when it gave it.
+    pub(super) protocol: Protocol,
+    /// Whether its reply goes nowhere.
+    pub(super) silent: bool,
+    /// When it was given.
+    pub(super) begun: Duration,
+    /// Bytes of it that are kept.
+    pub(super) bytes: usize,
+    /// The keys that it uses.
+    pub(super) hashes: Hashes,
+    /// How many of them others use before it.
+    pub(super) waits: usize,
+    /// How far it is.
+    pub(super) work: Work,
+}
+
+/// How far a command is.
+pub(super) enum Work {
+    /// It waits for commands before it.
+    Waits(Step),
+    /// A request on one key is under way.
+    Key { key: Key, levels: Levels, shape: KeyShape },
+    /// Requests on several keys are.
+    Gather(Box<Gathering>),
+    /// One key after another is tried.
+    FirstOf { first_of: Box<FirstOf>, index: usize, levels: Levels },
+    /// A page of elements is.
+    Scan(Box<ElementScan>),
+    /// A walk over keys is.
+    Walk(Box<Walk>),
+    /// The node is asked.
+    Ask(TellShape),
+    /// A barrier is waited for.
+    Wait,
+    /// The purge epoch of a key is looked for, to open a token.
+    Resolve { key: Key, token: Bytes, value: Bytes },
+    /// It is answered, and others before it are not.
+    Answered(Vec<u8>),
+    /// Being dealt with just now.
+    Busy,
+}
+
+/// A command on several keys.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) gather: Gather,
+    pub(super) shape: KeysShape,
+    /// Requests to be made.
+    pub(super) to_ask: VecDeque<gather::Ask>,
+    /// Requests under way.
+    pub(super) asked: usize,
+    /// What each item was about.
+    pub(super) keys: Vec<Key>,
+    pub(super) levels: Levels,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Work::Waits(_) => "Waits",
+            Work::Key { .. } => "Key",
+            Work::Gather(_) => "Gather",
+            Work::FirstOf { .. } => "FirstOf",
+            Work::Scan(_) => "Scan",
+            Work::Walk(_) => "Walk",
+            Work::Ask(_) => "Ask",
+            Work::Wait => "Wait",
+            Work::Resolve { .. } => "Resolve",
+            Work::Answered(_) => "Answered",
+            Work::Busy => "Busy",
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! `COTERIE EXPLAIN`: who had a part in answering for a key, and what each of them said.
+
+use coterie_crdt::Dot;
+use coterie_crdt::operation::Reply;
+use coterie_wire::{Answered, Explanation};
+
+use crate::encoder::Encoder;
+
+/// A map: where the key lies, and what its owners say.
+pub(crate) fn encode(answered: &Answered, encoder: &mut Encoder<'_>) {
+    let empty = Explanation::default();
+    let explanation = answered.explanation.as_deref().unwrap_or(&empty);
+    encoder.map(10);
+    encoder.bulk(b"type");
+    match answered.replies.first() {
+        Some(Ok(Reply::Type(shown))) => encoder.bulk(shown.redis_name().as_bytes()),
+        Some(_) | None => encoder.null(),
+    }
+    encoder.bulk(b"ttl");
+    match answered.replies.last() {
+        Some(Ok(Reply::Integer(millis))) => encoder.integer(*millis),
+        Some(_) | None => encoder.null(),
+    }
+    encoder.bulk(b"coordinator");
+    match explanation.coordinator {
+        Some(node) => encoder.bulk(node.to_string().as_bytes()),
+        None => encoder.null(),
+    }
+    nodes("owners", &explanation.owners, encoder);
+    nodes("older-owners", &explanation.older_owners, encoder);
+    encoder.bulk(b"answers");
+    encoder.map(explanation.answers.len());
+    for (node, said) in &explanation.answers {
+        encoder.bulk(node.to_string().as_bytes());
+        encoder.bulk(said);
+    }
+    encoder.bulk(b"dots");
+    encoder.map(explanation.dots.len());
+    for (address, dots) in &explanation.dots {
+        encoder.bulk(address);
+        encoder.array(dots.len());
+        for Dot { actor, sequence } in dots {
+            encoder.bulk(format!("{:016x}:{sequence}", actor.0).as_bytes());
+        }
+    }
+    nodes("hinted", &explanation.hinted, encoder);
+    encoder.bulk(b"digest");
+    encoder.bulk(format!("{:032x}", explanation.digest).as_bytes());
+    encoder.bulk(b"epoch");
+    encoder.integer(i64::try_from(explanation.epoch).unwrap_or(i64::MAX));
+}
+
+fn nodes(name: &str, nodes: &[coterie_ring::NodeId], encoder: &mut Encoder<'_>) {
+    encoder.bulk(name.as_bytes());
+    encoder.array(nodes.len());
+    for node in nodes {
+        encoder.bulk(node.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,123 @@
+//! What became of requests, as errors that say what is known.
+
+use coterie_protocol::gather::{Answer, Done, GatherError};
+use coterie_wire::{Listed, Outcome, Refused, Unavailable};
+
+use crate::encoder::Encoder;
+use crate::plan::{KeyShape, KeysShape};
+
+/// Answers a command on one key.
+pub(crate) fn encode(outcome: &Outcome, shape: &KeyShape, encoder: &mut Encoder<'_>) {
+    match outcome {
+        Outcome::Done(answered) => shape.encode(answered, encoder),
+        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
+            encoder.error(&text(outcome).unwrap_or_default());
+        }
+    }
+}
+
+/// Why a request was not done; `None` where it was.
+pub(crate) fn text(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Done(_) => None,
+        Outcome::Refused(refused) => Some(refused_text(refused)),
+        Outcome::Unavailable(unavailable) => Some(unavailable_text(*unavailable)),
+        Outcome::Unknown { count, .. } => {
+            let (have, need) = (count.have, count.need);
+            Some(format!(
+                "UNKNOWN {have}/{need} owners are known to hold it: it may take effect, now or later"
+            ))
+        }
+    }
+}
+
+/// Why nothing was stored: the code says whether trying again may help.
+pub(crate) fn refused_text(refused: &Refused) -> String {
+    let code = match refused {
+        // The operation's text begins with its own.
+        Refused::Key(error) => return error.to_string(),
+        Refused::DiskFull => "FULL",
+        Refused::Busy => "BUSY",
+        Refused::NotServing => "LOADING",
+        Refused::Expired => "UNAVAILABLE",
+        Refused::Empty
+        | Refused::NoSuchBucket
+        | Refused::Level(_)
+        | Refused::NeedsStrong
+        | Refused::OnlyRegisters
+        | Refused::StrongValue { .. }
+        | Refused::TooLarge { .. } => "ERR",
+    };
+    format!("{code} {refused}")
+}
+
+fn unavailable_text(unavailable: Unavailable) -> String {
+    format!("UNAVAILABLE {unavailable}")
+}
+
+/// Why keys were not listed; `None` where they were.
+pub(crate) fn listed_text(listed: &Listed) -> Option<String> {
+    match listed {
+        Listed::Page(_) => None,
+        Listed::Refused(refused) => Some(refused_text(refused)),
+        Listed::Unavailable(unavailable) => Some(unavailable_text(*unavailable)),
+    }
+}
+
+/// Answers a command on several keys.
+pub(crate) fn encode_gathered(done: &Done, shape: &KeysShape, encoder: &mut Encoder<'_>) {
+    match gathered_text(done, shape) {
+        Some(text) => encoder.error(&text),
+        None => shape.encode(done, encoder),
+    }
+}
+
+/// The first thing that went wrong, if any did.
+fn gathered_text(done: &Done, shape: &KeysShape) -> Option<String> {
+    match &done.answer {
+        Ok(Answer::Reply(_)) => None,
+        Ok(Answer::Each) => each_text(done, shape),
+        Err(GatherError::Failed(error)) => Some(error.to_string()),
+        Err(GatherError::NotRead(item)) => item_text(done, *item),
+        Err(GatherError::NotStored(item)) => item_text(done, *item),
+        Err(GatherError::NotRemoved(item)) => {
+            let why = item_text(done, *item).unwrap_or_default();
+            Some(format!(
+                "UNKNOWN it is stored where it was to go, and perhaps also where it was: {why}"
+            ))
+        }
+    }
+}
+
+/// Of requests that stand each for itself: how many were not done, and why the first was not.
+fn each_text(done: &Done, shape: &KeysShape) -> Option<String> {
+    let failed = done.items.iter().filter(|item| !matches!(item.outcome, Outcome::Done(_)));
+    let failed_count = failed.clone().count();
+    if let Some(first) = failed.clone().next() {
+        let text = text(&first.outcome)?;
+        let count = done.items.len();
+        return Some(if count == 1 {
+            text
+        } else {
+            format!("{text} ({failed_count} of {count} keys; each of the others was done)")
+        });
+    }
+    if matches!(shape, KeysShape::Raw(_)) {
+        return None;
+    }
+    let mut replies = done.items.iter().flat_map(|item| match &item.outcome {
+        Outcome::Done(answered) => answered.replies.as_slice(),
+        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => &[],
+    });
+    replies.find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
+}
+
+fn item_text(done: &Done, item: usize) -> Option<String> {
+    let item = done.items.get(item)?;
+    text(&item.outcome).or_else(|| match &item.outcome {
+        Outcome::Done(answered) => {
+            answered.replies.iter().find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
+        }
+        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => None,
+    })
+}
