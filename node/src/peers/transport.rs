@@ -22,6 +22,10 @@ const STREAM_BYTES: u32 = 1 << 20;
 const CONNECTION_BYTES: u32 = 16 << 20;
 /// Streams that a peer may have open: one per class, and room for classes to come.
 const STREAMS_MAX: u32 = 16;
+/// Connections of others that may wait to be looked at, and what they may have sent before that: each, and all.
+const INCOMING_MAX: usize = 1_024;
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
+const INCOMING_BYTES_MAX_ALL: u64 = 8 << 20;
 /// Bytes of a connection's id.
 const ID_BYTES: usize = 8;
 
@@ -36,7 +40,11 @@ impl Configurations {
     pub(super) fn of(loaded: &Loaded, limits: &PeersLimits) -> Configurations {
         let transport = Arc::new(transport(limits));
         let mut server = quinn::ServerConfig::with_crypto(Arc::clone(&loaded.server) as _);
-        server.transport_config(Arc::clone(&transport));
+        server
+            .transport_config(Arc::clone(&transport))
+            .max_incoming(INCOMING_MAX)
+            .incoming_buffer_size(INCOMING_BYTES_MAX)
+            .incoming_buffer_size_total(INCOMING_BYTES_MAX_ALL);
         let mut client = quinn::ClientConfig::new(Arc::clone(&loaded.client) as _);
         client.transport_config(transport);
         Configurations { version: loaded.version, server: Arc::new(server), client }

@@ -13,6 +13,8 @@ use super::nodes::loopback;
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     pub(crate) cut: Rc<Cell<bool>>,
+    /// Whether only what the node answers is dropped.
+    pub(crate) mute: Rc<Cell<bool>>,
 }
 
 impl Proxy {
@@ -22,6 +24,7 @@ impl Proxy {
         let back = Rc::new(UdpSocket::bind(loopback(0)).await.unwrap());
         let address = front.local_addr().unwrap();
         let cut = Rc::new(Cell::new(false));
+        let mute = Rc::new(Cell::new(false));
         let client = Rc::new(Cell::new(None));
         spawn_local(pass(Rc::clone(&front), Rc::clone(&back), Rc::clone(&cut), {
             let client = Rc::clone(&client);
@@ -30,8 +33,11 @@ impl Proxy {
                 Some(node)
             }
         }));
-        spawn_local(pass(back, front, Rc::clone(&cut), move |_| client.get()));
-        Proxy { address, cut }
+        spawn_local(pass(back, front, Rc::clone(&cut), {
+            let mute = Rc::clone(&mute);
+            move |_| client.get().filter(|_| !mute.get())
+        }));
+        Proxy { address, cut, mute }
     }
 }
 

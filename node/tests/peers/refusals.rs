@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use super::nodes::{Files, Node, loopback, message, pair, quick, run};
+use super::proxy::Proxy;
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
@@ -81,8 +82,8 @@ fn signed(files: &Files, dns: &str, change: impl FnOnce(&mut CertificateParams))
     (vec![certificate.der().clone()], key)
 }
 
-/// Connects as somebody who is no node; the endpoint has to be kept.
-async fn connect(node: &Node, identity: Option<Identity>) -> (Endpoint, Connection) {
+/// How somebody connects who is no node.
+fn stranger(identity: Option<Identity>) -> quinn::ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
@@ -93,7 +94,12 @@ async fn connect(node: &Node, identity: Option<Identity>) -> (Endpoint, Connecti
     };
     config.alpn_protocols = vec![b"coterie/1".to_vec()];
     let crypto = QuicClientConfig::try_from(config).unwrap();
-    let config = quinn::ClientConfig::new(Arc::new(crypto));
+    quinn::ClientConfig::new(Arc::new(crypto))
+}
+
+/// Connects as somebody who is no node; the endpoint has to be kept.
+async fn connect(node: &Node, identity: Option<Identity>) -> (Endpoint, Connection) {
+    let config = stranger(identity);
     let endpoint = Endpoint::client(loopback(0)).unwrap();
     let connecting = endpoint.connect_with(config, node.address(), "any.coterie").unwrap();
     // Whom the other end does not take learns of it a moment after it believes to be connected.
@@ -342,6 +348,32 @@ fn a_peer_keeps_few_connections_on_which_it_says_nothing() {
         other.send(one.id, message(2, 1));
         one.messages(2).await;
         assert!(other.told.borrow().lost.is_empty());
+    });
+}
+
+#[test]
+fn many_handshakes_that_are_never_finished_keep_nobody_out() {
+    run(async {
+        let files = Files::new();
+        let one = Node::start(files.load(1), loopback(0), PeersLimits::default());
+        let proxy = Proxy::to(one.address()).await;
+        proxy.mute.set(true);
+        let since = std::time::Instant::now();
+        let endpoint = Endpoint::client(loopback(0)).unwrap();
+        let config = stranger(Some(identity_of(&files, 3)));
+        let flood: Vec<_> = (0..600)
+            .map(|_| endpoint.connect_with(config.clone(), proxy.address, "any.coterie").unwrap())
+            .collect();
+        let other = Node::start(files.load(2), loopback(0), PeersLimits::default());
+        other.knows(&[(one.id, one.address(), 1)]);
+        one.until("the first are given up", |node| node.peers.counters().refused > 0).await;
+        other.send(one.id, message(1, 1));
+        one.messages(1).await;
+        // Of those that do not show where they are, 64 are dealt with at a time, each for three seconds.
+        let rounds = since.elapsed().as_secs() / 3 + 1;
+        assert!(one.peers.counters().refused <= 64 * rounds, "{:?}", one.peers.counters());
+        assert_eq!(one.peers.counters().accepted, 1);
+        drop(flood);
     });
 }
 
