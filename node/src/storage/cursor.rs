@@ -109,7 +109,11 @@ impl<'d> Cursor<'d> {
             Err(error) => match self.database.judge(self.space, &error) {
                 // How far it goes only the disk can tell.
                 Unread::Damaged if self.tier == Tier::Resident => Err(Unread::NotResident),
-                Unread::Damaged => Ok(Some(self.damage(last))),
+                Unread::Damaged => match self.damage(last) {
+                    Some(row) => Ok(Some(row)),
+                    // It is sound again right from here.
+                    None => self.next(),
+                },
                 unread => Err(unread),
             },
         }
@@ -123,8 +127,8 @@ impl<'d> Cursor<'d> {
         self.iterator.key().map(Bytes::copy_from_slice)
     }
 
-    /// The row that stands for the damage after `last`.
-    fn damage(&mut self, last: Option<Bytes>) -> Row {
+    /// The row that stands for the damage after `last`; none where the damage has no room for any.
+    fn damage(&mut self, last: Option<Bytes>) -> Option<Row> {
         let key = match self.direction {
             Direction::Forward => {
                 let begins = match (last, &self.place) {
@@ -140,10 +144,10 @@ impl<'d> Cursor<'d> {
                     (Some(at), _) => Some(after(&at)),
                     (None, _) => self.range.to.clone(),
                 };
-                self.damage_backward(begins)
+                self.damage_backward(begins)?
             }
         };
-        (key, Bytes::new())
+        Some((key, Bytes::new()))
     }
 
     /// `begins` is in the damage: a key at its end.
@@ -180,7 +184,7 @@ impl<'d> Cursor<'d> {
     }
 
     /// All keys right below `begins` are in the damage, or below the end of the space: a key at its other end.
-    fn damage_backward(&mut self, begins: Option<Bytes>) -> Bytes {
+    fn damage_backward(&mut self, begins: Option<Bytes>) -> Option<Bytes> {
         let from = self.range.from.clone();
         let mut is_sound = |key: &[u8]| {
             self.iterator.seek_for_prev(key);
@@ -202,12 +206,13 @@ impl<'d> Cursor<'d> {
         let sound = sound.or_else(|| Some(from.clone()).filter(|from| is_sound(from)));
         let Some(sound) = sound else {
             self.place = Place::End;
-            return from;
+            return Some(from);
         };
         let end = last_that(&sound, &damaged, is_sound);
         let stands = after(&end);
         self.place = Place::Beyond(end);
-        stands
+        // Seeking the row before a key looks where that key itself would be.
+        (stands < begins).then_some(stands)
     }
 }
 

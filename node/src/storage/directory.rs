@@ -118,10 +118,7 @@ pub(super) fn store(directory: &Path) -> PathBuf {
 pub(super) fn mark(directory: &Path, identity: Identity) -> Result<(), StorageError> {
     let path = directory.join(MARKER);
     let unfinished = directory.join("node.unfinished");
-    let text = format!(
-        "{VERSION}\ncluster {:032x}\nnode {}\n",
-        identity.cluster, identity.node
-    );
+    let text = format!("{VERSION}\ncluster {:032x}\nnode {}\n", identity.cluster, identity.node);
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)

@@ -94,7 +94,8 @@ impl StorageError {
 /// How a driver takes an error of the database.
 pub(super) fn store_error(error: &rocksdb::Error) -> StoreError {
     // The database hands over the system's words and no number.
-    if error.as_ref().contains("No space left on device") || error.as_ref().contains("space limit") {
+    if error.as_ref().contains("No space left on device") || error.as_ref().contains("space limit")
+    {
         StoreError::Full
     } else {
         StoreError::Io

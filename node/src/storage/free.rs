@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::error::StorageError;
 use super::{directory, reading};
@@ -55,8 +55,10 @@ impl Free {
 
     /// Something made it likely that it is another now.
     pub(super) fn refresh(&self) {
-        // Where a look is asked for already, that does.
-        drop(self.look.try_send(()));
+        match self.look.try_send(()) {
+            // Where a look is asked for already, that does.
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
     }
 }
 
@@ -76,7 +78,8 @@ pub(super) fn free(path: &Path) -> Result<(u16, u64), StorageError> {
     // Blocks that are kept for the superuser are neither free nor in use, as df has it.
     let used = disk.f_blocks.saturating_sub(disk.f_bfree);
     let all = used.saturating_add(disk.f_bavail);
-    let permille = if all == 0 { 1_000 } else { u128::from(disk.f_bavail) * 1_000 / u128::from(all) };
+    let permille =
+        if all == 0 { 1_000 } else { u128::from(disk.f_bavail) * 1_000 / u128::from(all) };
     let permille = u16::try_from(permille).expect("a part is no more than the whole");
     Ok((permille, disk.f_bavail.saturating_mul(disk.f_frsize)))
 }

@@ -27,9 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_protocol::rows::{
-    Direction, KeyRange, NotResident, Row, Rows, Space, StoreError,
-};
+use coterie_protocol::rows::{Direction, KeyRange, NotResident, Row, Rows, Space, StoreError};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{FlushOptions, ReadOptions};

@@ -273,8 +273,7 @@ impl<'v> Base<'v, '_> {
                     let next = pages.filter_map(|page| page.range.to.as_ref()).max().cloned();
                     let from = next.clone().unwrap_or_else(|| rest.from.clone());
                     let part = KeyRange { from, to: rest.to.clone() };
-                    let left =
-                        next.map(|to| KeyRange { from: rest.from.clone(), to: Some(to) });
+                    let left = next.map(|to| KeyRange { from: rest.from.clone(), to: Some(to) });
                     (self.store(part, wanted), left)
                 }
             },
