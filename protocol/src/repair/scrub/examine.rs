@@ -95,7 +95,7 @@ pub(super) fn page(
         return large_page(shared, partition, key, rows_of_key, page, rows);
     }
     for (key, rows_of_key) in groups {
-        page.upto = rows_of_key.last().map(|(row, _)| row.clone());
+        page.upto = end_of(partition, key.as_ref(), &rows_of_key);
         match key.and_then(|key| Some((slice_of(shared, partition, &key)?, key))) {
             Some((slice, key)) if shared.slices.contains_key(&slice) => {
                 let examined = small(slice, &key, &rows_of_key, rows)?;
@@ -127,19 +127,25 @@ fn large_page(
             let examined = match readable(large(slice, &key, rows))? {
                 Some(large) => Examined::Large(Box::new(large)),
                 None => {
-                    let prefix = KeyPrefix::new(slice.partition, &key);
-                    page.upto = prefix.rows().to.map(|next| before(&next));
+                    page.upto = end_of(partition, Some(&key), &rows_of_key);
                     Examined::Damaged(Damage::read(slice, &key, rows)?)
                 }
             };
             page.keys.push((slice, key, examined));
         }
-        (_, slice) => {
+        (key, slice) => {
             page.sound &= slice.is_some();
-            page.upto = rows_of_key.last().map(|(row, _)| row.clone());
+            page.upto = end_of(partition, key.as_ref(), &rows_of_key);
         }
     }
     Ok(page)
+}
+
+/// A place after all rows that a key has and may come to have: from its last row on, the next page would begin with those
+/// written meanwhile, and take them for a key without a root. Of rows that belong to no key, the last.
+fn end_of(partition: Partition, key: Option<&Key>, rows: &[Row]) -> Option<Bytes> {
+    let next = key.and_then(|key| KeyPrefix::new(partition, key).rows().to);
+    next.map(|next| before(&next)).or_else(|| rows.last().map(|(row, _)| row.clone()))
 }
 
 /// A place after all rows of the key before the one that begins at `next`.
