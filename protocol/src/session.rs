@@ -71,6 +71,12 @@ impl Session {
         Session { guarantee, keys: BTreeMap::new() }
     }
 
+    /// The same with another promise from here on. What it remembers it goes on to show.
+    #[must_use]
+    pub fn with(self, guarantee: Guarantee) -> Self {
+        Session { guarantee, ..self }
+    }
+
     /// What a request on `key` has to see.
     #[must_use]
     pub fn dots(&self, key: &Key) -> SessionDots {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use coterie_wire::Key;
 
 use crate::client::Client;
@@ -47,15 +46,6 @@ pub enum Step {
     },
     /// `COTERIE EXPLAIN`: who says what of a key.
     Explain(Key),
-    /// `COTERIE RESOLVE`: replaces the values that a token names.
-    Resolve {
-        /// Of which key.
-        key: Key,
-        /// The token.
-        token: Bytes,
-        /// By which value.
-        value: Bytes,
-    },
 }
 
 impl Step {

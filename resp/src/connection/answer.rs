@@ -1,10 +1,9 @@
 //! What comes back for a command, and its reply.
 
 use bytes::Bytes;
-use coterie_crdt::ContextToken;
-use coterie_crdt::operation::{Operation, Reply, StringOperation};
+use coterie_crdt::operation::Reply;
 use coterie_protocol::repair::barrier;
-use coterie_wire::{Key, Outcome};
+use coterie_wire::{Listed, Outcome};
 
 use super::begin::page_of;
 use super::sequence::Number;
@@ -15,7 +14,7 @@ use crate::door::{Door, Surroundings};
 use crate::encoder::Encoder;
 use crate::glob;
 use crate::outcome;
-use crate::plan::{ElementScan, FirstOf, KeyShape};
+use crate::plan::{ElementScan, FirstOf};
 use crate::table;
 
 impl Connection {
@@ -88,9 +87,6 @@ impl Connection {
                 }
                 let least = self.client.least_others.unwrap_or(0);
                 self.reply(number, door, around, |encoder| encoder.count(least));
-            }
-            (Work::Resolve { key, token, value }, Answer::Outcome(outcome)) => {
-                self.resolve(number, key, &token, value, &outcome, door, around);
             }
             (work, answer) => panic!("{answer:?} is no answer to {work:?}"),
         }
@@ -176,43 +172,6 @@ impl Connection {
         });
     }
 
-    /// The epoch of a key is known: the token can be opened, and what it names be replaced.
-    #[expect(clippy::too_many_arguments, reason = "what a command was, and where it is answered")]
-    fn resolve(
-        &mut self,
-        number: Number,
-        key: Key,
-        token: &Bytes,
-        value: Bytes,
-        outcome: &Outcome,
-        door: &mut Door,
-        around: &Surroundings<'_>,
-    ) {
-        let text = match outcome {
-            Outcome::Done(answered) => match answered.replies.last() {
-                Some(Ok(_)) => match ContextToken::open(token, key.name(), answered.seen.1) {
-                    Ok(replaces) => {
-                        let put = StringOperation::PutSibling { value, replaces };
-                        let put = vec![Operation::String(put)];
-                        let levels = self.ask_request(number, 1, key.clone(), put, false, door);
-                        let shape = KeyShape::Plain(|_reply, encoder| encoder.ok());
-                        if let Some(slot) = self.slot_mut(number) {
-                            slot.work = Work::Key { key, levels, shape };
-                        }
-                        return;
-                    }
-                    Err(error) => format!("ERR {error}"),
-                },
-                Some(Err(error)) => error.to_string(),
-                None => "ERR no reply".to_owned(),
-            },
-            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
-                outcome::text(outcome).unwrap_or_default()
-            }
-        };
-        self.reply(number, door, around, |encoder| encoder.error(&text));
-    }
-
     /// Answers a command, and lets those go on that waited for its keys.
     pub(super) fn reply(
         &mut self,
@@ -280,9 +239,7 @@ fn bytes_of(answer: &Answer) -> usize {
         Answer::Outcome(Outcome::Done(answered)) => {
             answered.replies.iter().flatten().map(reply_bytes).sum()
         }
-        Answer::Listed(coterie_wire::Listed::Page(page)) => {
-            page.keys.iter().map(|key| key.name.len() + 16).sum()
-        }
+        Answer::Listed(Listed::Page(page)) => page.keys.iter().map(|key| key.name.len() + 16).sum(),
         Answer::Outcome(
             Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. },
         )

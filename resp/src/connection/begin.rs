@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use coterie_crdt::operation::{KeyOperation, Operation, StringOperation};
+use coterie_crdt::operation::{KeyOperation, Operation};
 use coterie_protocol::gather::{Gather, Progress};
 
 use super::Connection;
@@ -91,11 +91,6 @@ impl Connection {
                 ];
                 let levels = self.ask_request(number, 0, key.clone(), operations, true, door);
                 Work::Key { key, levels, shape: KeyShape::All(Box::new(explain::encode)) }
-            }
-            Step::Resolve { key, token, value } => {
-                let look = vec![Operation::String(StringOperation::GetSiblings)];
-                self.ask_request(number, 0, key.clone(), look, false, door);
-                Work::Resolve { key, token, value }
             }
             Step::Done | Step::Close | Step::Plan(Plan::Answer(_)) => {
                 unreachable!("what needs nothing is answered at once")

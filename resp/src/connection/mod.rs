@@ -471,7 +471,6 @@ fn is_fence(step: &Step) -> bool {
         | Step::Close
         | Step::Ask(..)
         | Step::Explain(_)
-        | Step::Resolve { .. }
         | Step::Plan(
             Plan::Answer(_)
             | Plan::Key { .. }

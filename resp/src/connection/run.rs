@@ -206,9 +206,7 @@ impl Connection {
 fn hashes_of(step: &Step) -> Result<Hashes, CommandError> {
     let one = |hash| Ok(sequence::hashes([hash]));
     match step {
-        Step::Plan(Plan::Key { key, .. }) | Step::Explain(key) | Step::Resolve { key, .. } => {
-            one(key.hash())
-        }
+        Step::Plan(Plan::Key { key, .. }) | Step::Explain(key) => one(key.hash()),
         Step::Plan(Plan::Scan(scan)) => one(scan.key.hash()),
         Step::Plan(Plan::FirstOf(first_of)) => {
             few(first_of.keys.len())?;

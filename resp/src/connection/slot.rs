@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use coterie_protocol::gather::{self, Gather};
 use coterie_wire::{Key, Levels};
 
@@ -53,8 +52,6 @@ pub(super) enum Work {
     Ask(TellShape),
     /// A barrier is waited for.
     Wait,
-    /// The purge epoch of a key is looked for, to open a token.
-    Resolve { key: Key, token: Bytes, value: Bytes },
     /// It is answered, and others before it are not.
     Answered(Vec<u8>),
     /// Being dealt with just now.
@@ -86,7 +83,6 @@ impl fmt::Debug for Work {
             Work::Walk(_) => "Walk",
             Work::Ask(_) => "Ask",
             Work::Wait => "Wait",
-            Work::Resolve { .. } => "Resolve",
             Work::Answered(_) => "Answered",
             Work::Busy => "Busy",
         })

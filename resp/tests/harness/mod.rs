@@ -30,14 +30,14 @@ use coterie_wire::{
 };
 
 /// The wall clock when a server begins, in milliseconds since 1970.
-pub const WALL_MILLIS: u64 = 1_800_000_000_000;
+pub(crate) const WALL_MILLIS: u64 = 1_800_000_000_000;
 
 /// Its only node.
 const ME: NodeId = NodeId(1);
 
 /// A door with a store behind it.
-pub struct Server {
-    pub door: Door,
+pub(crate) struct Server {
+    pub(crate) door: Door,
     connections: Vec<Connection>,
     keys: BTreeMap<Key, State>,
     actors: Actors,
@@ -48,19 +48,19 @@ pub struct Server {
     /// Orders answers at random, where it is not 0.
     shuffle: u64,
     /// Answers every request with this, where it is set.
-    pub outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
     /// Requests that were carried out.
-    pub requests: usize,
+    pub(crate) requests: usize,
 }
 
 impl Server {
     /// A server that answers in order.
-    pub fn new() -> Server {
+    pub(crate) fn new() -> Server {
         Server::shuffled(0)
     }
 
     /// One that answers what is under way in an order drawn from a seed; 0 is in order.
-    pub fn shuffled(seed: u64) -> Server {
+    pub(crate) fn shuffled(seed: u64) -> Server {
         let mut intent = Intent::new();
         let place = Place::new("r", "z").unwrap();
         let node = NodeIntent { state: NodeState::Active, weight: 1, place };
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// A client connects; its place.
-    pub fn connect(&mut self) -> usize {
+    pub(crate) fn connect(&mut self) -> usize {
         let client = self.connections.len();
         let port = u16::try_from(50_000 + client).unwrap();
         let id = client as u64 + 1;
@@ -107,12 +107,12 @@ impl Server {
     }
 
     /// A client sends a line of words; all that it is answered, as text.
-    pub fn say(&mut self, client: usize, line: &str) -> String {
+    pub(crate) fn say(&mut self, client: usize, line: &str) -> String {
         self.send(client, format!("{line}\r\n").as_bytes())
     }
 
     /// A client sends a command; all that it is answered.
-    pub fn command(&mut self, client: usize, words: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn command(&mut self, client: usize, words: &[&[u8]]) -> Vec<u8> {
         let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
         for word in words {
             bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
@@ -123,12 +123,12 @@ impl Server {
     }
 
     /// A client sends bytes; all that it is answered, as text.
-    pub fn send(&mut self, client: usize, bytes: &[u8]) -> String {
+    pub(crate) fn send(&mut self, client: usize, bytes: &[u8]) -> String {
         String::from_utf8_lossy(&self.send_bytes(client, bytes)).into_owned()
     }
 
     /// A client sends bytes; all that it is answered.
-    pub fn send_bytes(&mut self, client: usize, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn send_bytes(&mut self, client: usize, bytes: &[u8]) -> Vec<u8> {
         let (mut rest, mut answered) = (bytes, Vec::new());
         loop {
             let piece = rest.len().min(self.connections[client].wants_input());
@@ -149,7 +149,7 @@ impl Server {
     }
 
     /// Reads what a client is answered so far.
-    pub fn read(&mut self, client: usize) -> Vec<u8> {
+    pub(crate) fn read(&mut self, client: usize) -> Vec<u8> {
         let output = self.connections[client].output().to_vec();
         let (door, around) = (&mut self.door, around(&self.view, self.now, self.wall_millis));
         self.connections[client].wrote(output.len(), door, &around);
@@ -157,35 +157,35 @@ impl Server {
     }
 
     /// Whether a connection is over.
-    pub fn has_ended(&self, client: usize) -> bool {
+    pub(crate) fn has_ended(&self, client: usize) -> bool {
         self.connections[client].has_ended()
     }
 
     /// A connection.
-    pub fn connection(&mut self, client: usize) -> &mut Connection {
+    pub(crate) fn connection(&mut self, client: usize) -> &mut Connection {
         &mut self.connections[client]
     }
 
     /// A connection goes on with what is there.
-    pub fn go_on(&mut self, client: usize) {
+    pub(crate) fn go_on(&mut self, client: usize) {
         let around = around(&self.view, self.now, self.wall_millis);
         self.connections[client].go_on(&mut self.door, &around);
     }
 
     /// Time passes.
-    pub fn advance(&mut self, by: Duration) {
+    pub(crate) fn advance(&mut self, by: Duration) {
         self.now += by;
         self.wall_millis += u64::try_from(by.as_millis()).unwrap();
     }
 
     /// Changes a user.
-    pub fn set_user(&mut self, name: &str, rules: &[&str]) {
+    pub(crate) fn set_user(&mut self, name: &str, rules: &[&str]) {
         let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
         Arc::make_mut(&mut self.door.users).set(name, &rules).unwrap();
     }
 
     /// Carries out all that a connection asks, until it asks nothing more.
-    pub fn answer_all(&mut self, client: usize) {
+    pub(crate) fn answer_all(&mut self, client: usize) {
         loop {
             let mut asks = Vec::new();
             while let Some(ask) = self.connections[client].next_ask() {
@@ -203,7 +203,7 @@ impl Server {
     }
 
     /// Gives a connection an answer.
-    pub fn answer(&mut self, client: usize, id: AskId, answer: Answer) {
+    pub(crate) fn answer(&mut self, client: usize, id: AskId, answer: Answer) {
         let around = around(&self.view, self.now, self.wall_millis);
         self.connections[client].answered(id, answer, &mut self.door, &around);
     }
@@ -220,7 +220,7 @@ impl Server {
     }
 
     /// Carries out a question.
-    pub fn carry_out(&mut self, ask: Ask) -> Answer {
+    pub(crate) fn carry_out(&mut self, ask: Ask) -> Answer {
         match ask {
             Ask::Request(request) => {
                 self.requests += 1;
@@ -274,7 +274,7 @@ impl Server {
     }
 
     /// What a key is.
-    pub fn shown(&mut self, key: &Key) -> Shown {
+    pub(crate) fn shown(&mut self, key: &Key) -> Shown {
         let Some(state) = self.keys.get(key) else { return Shown::Nothing };
         let dot = Dot::new(Actor(12), 1);
         let mut mint = Mint::new(dot, &mut self.clock, self.wall_millis, 0);
