@@ -15,6 +15,7 @@ pub mod commands;
 pub mod connection;
 mod cursors;
 pub mod desk;
+pub mod documents;
 pub mod door;
 pub mod encoder;
 mod explain;

@@ -1,0 +1,6 @@
+//! Prints docs/commands.md.
+#![expect(clippy::print_stdout, reason = "it prints")]
+
+fn main() {
+    print!("{}", coterie_resp::documents::commands());
+}
