@@ -132,6 +132,7 @@ fn key(parts: &Parts) -> impl Iterator<Item = KeyOperation> {
         Condition::IfAny,
         Condition::IfLater,
         Condition::IfEarlier,
+        Condition::IfAnyAndEarlier,
     ];
     let at = parts.number.unsigned_abs();
     let expire = conditions.map(|condition| KeyOperation::ExpireAt { at, condition });

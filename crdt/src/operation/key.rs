@@ -65,8 +65,10 @@ pub enum Condition {
     IfAny,
     /// `GT`: if it is later than the one there is; never is later than all.
     IfLater,
-    /// `LT`: if it is earlier than the one there is.
+    /// `LT`: if it is earlier than the one there is; never is later than all.
     IfEarlier,
+    /// `XX LT`: if the key expires, and it is earlier.
+    IfAnyAndEarlier,
 }
 
 impl KeyOperation {
@@ -188,6 +190,7 @@ impl Condition {
             Condition::IfAny => before.is_some(),
             Condition::IfLater => before.is_some_and(|before| at > before),
             Condition::IfEarlier => before.is_none_or(|before| at < before),
+            Condition::IfAnyAndEarlier => before.is_some_and(|before| at < before),
         }
     }
 }

@@ -228,6 +228,18 @@ fn expire_lt_sets_only_what_is_earlier_and_never_is_latest() {
 }
 
 #[test]
+fn expire_xx_lt_sets_only_what_is_earlier_than_an_expiry() {
+    let mut client = Client::new();
+    client.run(set("a")).unwrap();
+    let now = client.now;
+    assert_eq!(client.run(expire_if(now + 50, Condition::IfAnyAndEarlier)), integer(0));
+    client.run(expire_at(now + 100)).unwrap();
+    assert_eq!(client.run(expire_if(now + 100, Condition::IfAnyAndEarlier)), integer(0));
+    assert_eq!(client.run(expire_if(now + 99, Condition::IfAnyAndEarlier)), integer(1));
+    assert_eq!(client.run(KeyOperation::TimeToLive), integer(99));
+}
+
+#[test]
 fn persist_drops_the_expiry() {
     let mut client = Client::new();
     assert_eq!(client.run(KeyOperation::Persist), integer(0));
