@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use coterie_crdt::operation::algebra::Aggregate;
 use coterie_crdt::operation::{
-    KeyOperation, ListEnd, ListOperation, OpError, Operation, Reply, SetOperation, SetVerb,
-    SortedSetOperation, evaluate_all,
+    HyperLogLogOperation, KeyOperation, ListEnd, ListOperation, OpError, Operation, RangeLimit,
+    Reply, SetOperation, SetVerb, SortedSetOperation, SortedSetRange, evaluate_all,
 };
-use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Mint, Score, State};
+use coterie_crdt::{Actor, Actors, Cells, Clock, Context, Direction, Mint, Score, State};
 use coterie_protocol::gather::{
-    Algebra, Answer, Command, Done, Gather, GatherError, Original, Progress, There,
+    Algebra, Answer, Command, Done, Gather, GatherError, Original, Progress, Sort, SortBy, There,
 };
 use coterie_wire::{Answered, ChangedDots, Key, Outcome, QuorumCount, Unavailable};
 
@@ -279,4 +279,86 @@ fn a_member_moves_if_it_is_there() {
     assert_eq!(store.reply(command()), Reply::Integer(1));
     assert_eq!(store.reply(command()), Reply::Integer(0));
     assert_eq!(store.members(&key("b")), ["1"]);
+}
+
+#[test]
+fn sketches_are_merged_into_one_which_is_made() {
+    let mut store = Store::default();
+    let add = |elements: &[&'static str]| {
+        let elements = elements.iter().map(|element| Bytes::from(*element)).collect();
+        Operation::HyperLogLog(HyperLogLogOperation::Add(elements))
+    };
+    let count = || Operation::HyperLogLog(HyperLogLogOperation::Count(Vec::new()));
+    store.do_one(&key("a"), add(&["x", "y"])).unwrap();
+    store.do_one(&key("b"), add(&["y", "z"])).unwrap();
+    store.do_one(&key("c"), add(&["w"])).unwrap();
+    let merge = |keys: &[&str], into| {
+        let keys = keys.iter().map(|name| key(name)).collect();
+        Command::Merge { keys, into: key(into) }
+    };
+    assert_eq!(store.reply(merge(&["a", "b", "missing"], "c")), Reply::Done);
+    assert_eq!(store.do_one(&key("c"), count()), Ok(Reply::Integer(4)));
+    assert_eq!(store.reply(merge(&[], "new")), Reply::Done);
+    let exists = store.do_one(&key("new"), Operation::Key(KeyOperation::Exists));
+    assert_eq!(exists, Ok(Reply::Integer(1)));
+    store.sadd(&key("s"), &["x"]);
+    let done = store.run(merge(&["s"], "c"));
+    assert_eq!(done.answer, Err(GatherError::Failed(OpError::WrongType)));
+    assert!(store.asked.iter().all(|(_, writes)| !writes));
+}
+
+#[test]
+fn a_range_of_a_sorted_set_replaces_another() {
+    let mut store = Store::default();
+    let score = |score| Score::new(score).unwrap();
+    let members = ["a", "b", "c"].into_iter().zip([1.0, 2.0, 3.0]);
+    let members = members.map(|(member, s)| (Bytes::from(member), score(s))).collect();
+    store.do_one(&key("from"), Operation::SortedSet(SortedSetOperation::Store(members))).unwrap();
+    store.sadd(&key("into"), &["old"]);
+    let range = SortedSetRange::Ranks { start: 1, stop: -1 };
+    let (direction, limit) = (Direction::Forward, RangeLimit::NONE);
+    let range = SortedSetOperation::Range { range, direction, limit };
+    let stored = |from: &str| Command::StoreRange {
+        from: key(from),
+        range: range.clone(),
+        into: key("into"),
+    };
+    assert_eq!(store.reply(stored("from")), Reply::Integer(2));
+    let count = || Operation::SortedSet(SortedSetOperation::Count);
+    assert_eq!(store.do_one(&key("into"), count()), Ok(Reply::Integer(2)));
+    assert_eq!(store.reply(stored("missing")), Reply::Integer(0));
+    let exists = store.do_one(&key("into"), Operation::Key(KeyOperation::Exists));
+    assert_eq!(exists, Ok(Reply::Integer(0)));
+}
+
+#[test]
+fn elements_are_sorted_and_the_part_asked_for_replaces_a_key() {
+    let mut store = Store::default();
+    store.sadd(&key("numbers"), &["10", "9", "-1", "9.5"]);
+    store.sadd(&key("words"), &["b", "a"]);
+    let sort = |name: &str, by| Sort {
+        key: key(name),
+        by,
+        direction: Direction::Backward,
+        limit: RangeLimit { offset: 1, count: 2 },
+        repeated: 1,
+        into: None,
+    };
+    let values = |words: &[&'static str]| {
+        Reply::Values(words.iter().map(|word| Some(Bytes::from(*word))).collect())
+    };
+    let numbers = sort("numbers", SortBy::Number);
+    assert_eq!(store.reply(Command::Sort(numbers.clone())), values(&["9.5", "9"]));
+    assert_eq!(store.reply(Command::Sort(sort("numbers", SortBy::Bytes))), values(&["9", "10"]));
+    assert_eq!(store.reply(Command::Sort(sort("missing", SortBy::Number))), values(&[]));
+    let done = store.run(Command::Sort(sort("words", SortBy::Number)));
+    assert_eq!(done.answer, Err(GatherError::NotSortable));
+    store.sadd(&key("into"), &["old"]);
+    let into = Some(key("into"));
+    let stored = Command::Sort(Sort { into: into.clone(), repeated: 2, ..numbers.clone() });
+    assert_eq!(store.reply(stored), Reply::Integer(4));
+    assert_eq!(store.elements(&key("into")), ["9.5", "9.5", "9", "9"]);
+    let limit = RangeLimit { offset: 9, count: -1 };
+    assert_eq!(store.reply(Command::Sort(Sort { into, limit, ..numbers })), Reply::Integer(0));
+    assert!(store.elements(&key("into")).is_empty());
 }

@@ -4,14 +4,18 @@
 //! before it is removed where it was, so that at worst it is in both places.
 
 mod algebra;
+mod derive;
+mod sort;
 mod transfer;
 
-use coterie_crdt::operation::{ListEnd, OpError, Operation, Reply};
+use coterie_crdt::operation::{ListEnd, OpError, Operation, Reply, SortedSetOperation};
 use coterie_crdt::{Score, operation::algebra::Aggregate};
 use coterie_wire::{Key, Outcome};
 use thiserror::Error;
 
 use bytes::Bytes;
+
+pub use sort::{Sort, SortBy};
 
 /// A command on several keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +69,24 @@ pub enum Command {
         /// Which.
         member: Bytes,
     },
+    /// `PFMERGE`.
+    Merge {
+        /// The inputs; the key that they are merged into need not be among them.
+        keys: Vec<Key>,
+        /// What they are merged into.
+        into: Key,
+    },
+    /// `ZRANGESTORE`.
+    StoreRange {
+        /// What is read.
+        from: Key,
+        /// What reads it: answers members with their scores.
+        range: SortedSetOperation,
+        /// Where they are stored.
+        into: Key,
+    },
+    /// `SORT`.
+    Sort(Sort),
 }
 
 /// What is made of several sets.
@@ -136,6 +158,9 @@ pub enum GatherError {
     /// An operation failed; nothing was changed.
     #[error(transparent)]
     Failed(#[from] OpError),
+    /// An element is to be sorted as a number and is none; nothing was changed.
+    #[error("ERR One or more scores can't be converted into double")]
+    NotSortable,
     /// It is not known to be stored where it was to go: the item says whether it may yet be. Where it was, nothing was
     /// changed.
     #[error("item {0} was not stored")]
@@ -199,6 +224,8 @@ impl Gather {
             Command::Copy { .. } | Command::MoveElement { .. } | Command::MoveMember { .. } => {
                 vec![transfer::look(&command)]
             }
+            Command::Merge { .. } | Command::StoreRange { .. } => derive::reads(&command),
+            Command::Sort(sort) => vec![(sort.key.clone(), sort::read())],
         };
         let mut gather = Gather { command, items: Vec::new(), stage: Stage::First };
         let progress = if first.is_empty() { gather.go_on() } else { gather.ask(first) };
@@ -232,6 +259,18 @@ impl Gather {
             Command::Copy { .. } | Command::MoveElement { .. } | Command::MoveMember { .. } => {
                 transfer::next(self)
             }
+            Command::Merge { into, .. } => match self.stage {
+                Stage::First => derive::merged(self, into),
+                Stage::Stores | Stage::Removes => self.stored(),
+            },
+            Command::StoreRange { into, .. } => match self.stage {
+                Stage::First => derive::ranged(self, into),
+                Stage::Stores | Stage::Removes => self.stored(),
+            },
+            Command::Sort(sort) => match self.stage {
+                Stage::First => sort::sorted(self, sort),
+                Stage::Stores | Stage::Removes => sort::stored(self),
+            },
         };
         match next {
             Ok(Next::Ask(stage, key, operations)) => {

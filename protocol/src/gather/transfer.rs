@@ -27,9 +27,12 @@ pub(super) fn look(command: &Command) -> (Key, Vec<Operation>) {
         Command::MoveMember { from, member, .. } => {
             (from.clone(), vec![set(SetVerb::Contains(vec![member.clone()]))])
         }
-        Command::Each(_) | Command::Sets { .. } | Command::SortedSets { .. } => {
-            panic!("{command:?} transfers nothing")
-        }
+        Command::Each(_)
+        | Command::Sets { .. }
+        | Command::SortedSets { .. }
+        | Command::Merge { .. }
+        | Command::StoreRange { .. }
+        | Command::Sort(_) => panic!("{command:?} transfers nothing"),
     }
 }
 
@@ -99,9 +102,12 @@ fn remove(gather: &Gather) -> Result<Next, GatherError> {
         Command::MoveMember { from, member, .. } => {
             (from, set(SetVerb::Remove(vec![member.clone()])))
         }
-        Command::Each(_) | Command::Sets { .. } | Command::SortedSets { .. } => {
-            return Ok(reply(stored));
-        }
+        Command::Each(_)
+        | Command::Sets { .. }
+        | Command::SortedSets { .. }
+        | Command::Merge { .. }
+        | Command::StoreRange { .. }
+        | Command::Sort(_) => return Ok(reply(stored)),
     };
     Ok(Next::Ask(Stage::Removes, from.clone(), vec![operation]))
 }
