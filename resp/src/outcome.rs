@@ -78,6 +78,7 @@ fn gathered_text(done: &Done, shape: &KeysShape) -> Option<String> {
         Ok(Answer::Reply(_)) => None,
         Ok(Answer::Each) => each_text(done, shape),
         Err(GatherError::Failed(error)) => Some(error.to_string()),
+        Err(error @ GatherError::NotSortable) => Some(error.to_string()),
         Err(GatherError::NotRead(item)) => item_text(done, *item),
         Err(GatherError::NotStored(item)) => item_text(done, *item),
         Err(GatherError::NotRemoved(item)) => {

@@ -22,8 +22,8 @@ use super::clock::Clock;
 use super::gateway::Gateway;
 use super::ground::Ground;
 use super::inbox::{ControlInput, LaneInput, Router};
-use crate::metrics::{ControlSnapshot, StorageFacts};
 use crate::config::locate::{self, Located, Seeds};
+use crate::metrics::{ControlSnapshot, StorageFacts};
 use crate::peers::{Gossip, Unopened};
 use crate::storage::{LaneStore, Storage, Waker};
 
@@ -220,7 +220,9 @@ impl ControlThread {
             self.driver.push(Event::Tick);
         }
         // What control hands back to itself is handled in the same turn.
-        while self.driver.is_busy() || !self.turn.actions.is_empty() || !self.turn.packets.is_empty()
+        while self.driver.is_busy()
+            || !self.turn.actions.is_empty()
+            || !self.turn.packets.is_empty()
         {
             if let Err(error) = self.driver.turn(&mut self.ground, now, &mut self.turn) {
                 error!(%error, "the storage failed: control stops");
@@ -317,4 +319,3 @@ impl ControlThread {
         }
     }
 }
-

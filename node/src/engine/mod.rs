@@ -1,9 +1,9 @@
 //! Threads that run the decisions of `protocol`.
 
-pub mod clock;
-pub mod gateway;
 mod clients;
+pub mod clock;
 mod control;
+pub mod gateway;
 mod ground;
 pub mod inbox;
 pub mod lane;

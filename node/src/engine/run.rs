@@ -101,11 +101,7 @@ fn storage_settings(settings: &Settings, identity: Identity) -> StorageSettings 
 }
 
 /// Opens the store; after a failure, again and again until the disk lets it.
-fn open(
-    settings: &Settings,
-    wanted: &StorageSettings,
-    past: Past,
-) -> anyhow::Result<Storage> {
+fn open(settings: &Settings, wanted: &StorageSettings, past: Past) -> anyhow::Result<Storage> {
     if past != Past::DiskFailed {
         return Ok(Storage::open(&settings.data_dir, wanted)?);
     }

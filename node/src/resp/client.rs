@@ -75,11 +75,7 @@ impl Client {
         self.write_with(connections, &mut context)
     }
 
-    fn write_with(
-        &self,
-        connections: &Connections,
-        context: &mut Context<'_>,
-    ) -> io::Result<()> {
+    fn write_with(&self, connections: &Connections, context: &mut Context<'_>) -> io::Result<()> {
         let mut stream = self.stream.borrow_mut();
         loop {
             let mut connection = self.connection.borrow_mut();

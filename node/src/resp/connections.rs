@@ -14,8 +14,8 @@ use coterie_protocol::View;
 use coterie_protocol::repair::barrier;
 use coterie_resp::facts::{ClientFacts, KillFilter};
 use coterie_resp::parse::ParseLimits;
-use coterie_swim::Now;
 use coterie_resp::{Answer, Ask, AskId, Connection, Door, DoorSettings, Surroundings};
+use coterie_swim::Now;
 use hashbrown::HashMap;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -88,7 +88,8 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
     let key = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("resp_tls_key = {} cannot be used", key.display()))?;
     let config = rustls::ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(chain, key).context("the certificate and key do not fit")?;
+    let config =
+        config.with_single_cert(chain, key).context("the certificate and key do not fit")?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

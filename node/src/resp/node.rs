@@ -99,10 +99,7 @@ async fn of_all<T: Send + 'static>(
     gathered
 }
 
-async fn change(
-    router: &Router,
-    what: impl Fn(&Connections) + Clone + Send + 'static,
-) -> Told {
+async fn change(router: &Router, what: impl Fn(&Connections) + Clone + Send + 'static) -> Told {
     of_all(router, what).await;
     Told::Done
 }

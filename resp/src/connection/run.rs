@@ -239,6 +239,16 @@ fn gathered(command: &GatherCommand) -> Result<Hashes, CommandError> {
             sequence::hashes([from.hash(), to.hash()])
         }
         GatherCommand::MoveElement { from, to } => sequence::hashes([from.0.hash(), to.0.hash()]),
+        GatherCommand::Merge { keys, into } => {
+            few(keys.len())?;
+            sequence::hashes(keys.iter().chain([into]).map(|key| key.hash()))
+        }
+        GatherCommand::StoreRange { from, into, .. } => {
+            sequence::hashes([from.hash(), into.hash()])
+        }
+        GatherCommand::Sort(sort) => {
+            sequence::hashes([&sort.key].into_iter().chain(&sort.into).map(|key| key.hash()))
+        }
     };
     Ok(hashes)
 }

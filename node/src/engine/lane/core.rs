@@ -281,7 +281,9 @@ impl Core {
                     peers.disconnect(peer);
                 }
             }
-            LaneInput::Barrier(scope, wait, sender) => self.begin_barrier(clock, scope, wait, sender),
+            LaneInput::Barrier(scope, wait, sender) => {
+                self.begin_barrier(clock, scope, wait, sender)
+            }
             LaneInput::Connection(..)
             | LaneInput::Visit(_)
             | LaneInput::Stop
@@ -291,12 +293,7 @@ impl Core {
     }
 
     /// Control has another picture: the first one opens the lane.
-    fn see(
-        &mut self,
-        view: &Arc<View>,
-        actors_spent: bool,
-        clock: Clock,
-    ) -> Result<(), OpenError> {
+    fn see(&mut self, view: &Arc<View>, actors_spent: bool, clock: Clock) -> Result<(), OpenError> {
         if let Some(peers) = &self.peers {
             peers.members(Arc::clone(&view.attributes));
         }
@@ -350,13 +347,7 @@ impl Core {
     }
 
     /// A client of this lane asks: of this lane, or of another one of the node.
-    fn ask(
-        &mut self,
-        view: Option<&View>,
-        asked: Asked,
-        to: AnswerTo,
-        connections: &Connections,
-    ) {
+    fn ask(&mut self, view: Option<&View>, asked: Asked, to: AnswerTo, connections: &Connections) {
         let Some(view) = view else { return self.refuse(&asked, to, connections) };
         let partition = match &asked {
             Asked::Request(request) => view.partition(&request.key),

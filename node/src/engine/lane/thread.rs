@@ -74,7 +74,9 @@ async fn serve(cell: &Rc<LaneCell>, mut inputs: UnboundedReceiver<LaneInput>) {
             count = inputs.recv_many(&mut batch, INPUTS_MAX) => goes_on = count > 0,
             () = &mut timer => {}
         }
-        while batch.len() < INPUTS_MAX && let Ok(input) = inputs.try_recv() {
+        while batch.len() < INPUTS_MAX
+            && let Ok(input) = inputs.try_recv()
+        {
             batch.push(input);
         }
         for input in batch.drain(..) {
