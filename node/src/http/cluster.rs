@@ -17,7 +17,7 @@ use super::extract::InPath;
 use super::problem::Problem;
 use super::value::Value;
 use crate::config::Verb;
-use crate::engine::gateway::LaneFacts;
+use crate::engine::gateway::{LaneFacts, NodeFacts};
 
 /// Fallbacks that are named.
 const FALLBACKS_MAX: usize = 8;
@@ -103,14 +103,27 @@ pub(super) async fn status(State(door): State<Door>) -> Result<Json<Json_>, Prob
 /// `GET /v1/members`
 pub(super) async fn members(State(door): State<Door>) -> Result<Json<Json_>, Problem> {
     let status = status_of(&door).await?;
-    let members: Vec<Json_> = status.members.iter().map(|it| member(it, status.me)).collect();
+    let facts = door.gateway().facts();
+    let members: Vec<Json_> = status.members.iter().map(|it| member(it, facts)).collect();
     Ok(Json(json!({"members": members})))
 }
 
-fn member(member: &MemberStatus, me: NodeId) -> Json_ {
+fn member(member: &MemberStatus, facts: &NodeFacts) -> Json_ {
     let address = |address| SocketAddr::from(address).to_string();
     let asked = member.asked.as_ref().map(|(state, weight, place)| {
         json!({"state": state_name(*state), "weight": weight, "place": place.to_string()})
+    });
+    let is_this_node = member.node == facts.node;
+    let own = is_this_node.then(|| {
+        json!({
+            "gossip": facts.addresses.gossip.to_string(),
+            "peers": facts.addresses.peers.to_string(),
+            "resp": facts.addresses.resp.to_string(),
+            "http": facts.addresses.http.to_string(),
+            "lanes": facts.lanes,
+            "region": facts.place.region(),
+            "zone": facts.place.zone(),
+        })
     });
     let attributes = member.attributes.map(|it| {
         json!({
@@ -127,11 +140,11 @@ fn member(member: &MemberStatus, me: NodeId) -> Json_ {
     });
     json!({
         "node": id(member.node),
-        "is_this_node": member.node == me,
+        "is_this_node": is_this_node,
         "liveness": liveness_name(member.liveness),
         "state": member.decided.map(state_name),
         "asked": asked,
-        "announces": attributes,
+        "announces": own.or(attributes),
         "unfit": member.unfit.map(|unfit| unfit.to_string()),
     })
 }
@@ -180,15 +193,21 @@ pub(super) async fn owners(
         return Err((&coterie_wire::Refused::NoSuchBucket).into());
     };
     let sets = view.live_sets(slice);
+    let own = door.gateway().facts().addresses;
     let node = |node: NodeId| {
-        let address = |address| SocketAddr::from(address).to_string();
-        let attributes = view.attributes.get(&node);
+        // Nobody announces itself to itself.
+        let addresses = if node == view.me {
+            Some((own.resp, own.http))
+        } else {
+            let attributes = view.attributes.get(&node);
+            attributes.map(|it| (SocketAddr::from(it.resp), SocketAddr::from(it.http)))
+        };
         json!({
             "node": id(node),
             "liveness": liveness_name(view.liveness(node)),
             "is_this_node": node == view.me,
-            "resp": attributes.map(|it| address(it.resp)),
-            "http": attributes.map(|it| address(it.http)),
+            "resp": addresses.map(|(resp, _)| resp.to_string()),
+            "http": addresses.map(|(_, http)| http.to_string()),
         })
     };
     let set = |set: &OwnerSet| -> Vec<Json_> { set.members.iter().map(|it| node(*it)).collect() };

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::config::{User, Users, Verb};
@@ -29,7 +32,12 @@ struct Shared {
     host: String,
     request_timeout: Duration,
     value_bytes_max: usize,
+    /// Passwords being tried.
+    trying: Semaphore,
 }
+
+/// The most passwords that are tried at once: each takes tens of milliseconds and 19 MiB. Others wait.
+const TRYING_MAX: usize = 2;
 
 /// Who may use a route. What is done to data is looked at key by key besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +58,9 @@ impl Door {
         host: String,
         (request_timeout, value_bytes_max): (Duration, usize),
     ) -> Door {
-        let shared = Shared { gateway, metrics, users, host, request_timeout, value_bytes_max };
+        let trying = Semaphore::new(TRYING_MAX);
+        let shared =
+            Shared { gateway, metrics, users, host, request_timeout, value_bytes_max, trying };
         Door(Arc::new(shared))
     }
 
@@ -71,51 +81,77 @@ impl Door {
     }
 
     /// Who asks.
-    fn identify(&self, headers: &HeaderMap) -> Result<Arc<User>, Problem> {
+    async fn identify(&self, headers: &HeaderMap) -> Result<Arc<User>, Problem> {
+        keep_foreign_pages_out(headers)?;
         let Some(users) = &self.0.users else {
-            self.keep_browsers_out(headers)?;
+            self.keep_foreign_names_out(headers)?;
             return Ok(Arc::new(User::everything()));
         };
-        let given = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
+        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let refuse = |error, detail: &str| {
-            let what_to_do = "send Authorization: Bearer TOKEN, with a token of the file of users";
+            let what_to_do = "send Authorization: Bearer TOKEN, or Basic with name and secret, of the file of users";
             Problem::refused(StatusCode::UNAUTHORIZED, error, detail, what_to_do)
         };
         let Some(given) = given else {
             return Err(refuse("no_token", "this door asks for a token"));
         };
-        let token = given
-            .split_at_checked(7)
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
-            .map(|(_, token)| token.trim_ascii());
-        let user = token.and_then(|token| users.by_token(token));
-        user.ok_or_else(|| refuse("wrong_token", "the token is nobody's"))
+        if let Some(token) = after(given, b"bearer ") {
+            let user = users.by_token(token);
+            return user.ok_or_else(|| refuse("wrong_token", "the token is nobody's"));
+        }
+        let named = after(given, b"basic ").and_then(|given| STANDARD.decode(given).ok());
+        let named = named.and_then(|given| String::from_utf8(given).ok());
+        let named = named.as_deref().and_then(|given| given.split_once(':'));
+        let Some((name, secret)) = named else {
+            return Err(refuse("wrong_token", "the header is neither Bearer nor Basic"));
+        };
+        let (users, name, secret) = (users.clone(), name.to_owned(), secret.to_owned());
+        // On a thread of its own: this one is control's.
+        let turn = self.0.trying.acquire().await;
+        let tried = move || users.authenticate(&name, secret.as_bytes());
+        let user = tokio::task::spawn_blocking(tried).await.ok().flatten();
+        drop(turn);
+        user.ok_or_else(|| refuse("wrong_token", "name or secret is wrong"))
     }
 
-    /// A door without secrets trusts whoever reaches it. A browser that a foreign page has sent is not meant by that.
-    fn keep_browsers_out(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let text = |name| headers.get(name).map(|it| it.to_str().unwrap_or("?"));
-        let refuse = |detail: String| {
-            let what_to_do = "use the node's address, or give the door users";
-            Problem::refused(StatusCode::FORBIDDEN, "foreign_page", detail, what_to_do)
-        };
-        let host = text(&HOST).map(host_of);
-        if let Some(host) = host {
-            let is_own = host.parse::<IpAddr>().is_ok()
-                || host.eq_ignore_ascii_case("localhost")
-                || host.eq_ignore_ascii_case(&self.0.host);
-            if !is_own {
-                return Err(refuse(format!("{host:?} is no name of this node")));
-            }
+    /// A door without secrets trusts whoever reaches it. A browser whose page has had a name of its own lead here is not meant
+    /// by that.
+    fn keep_foreign_names_out(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(host) = text(headers, &HOST).map(host_of) else { return Ok(()) };
+        let is_own = host.parse::<IpAddr>().is_ok()
+            || host.eq_ignore_ascii_case("localhost")
+            || host.eq_ignore_ascii_case(&self.0.host);
+        if is_own {
+            return Ok(());
         }
-        if let Some(origin) = text(&ORIGIN) {
-            let from = origin.split_once("://").map(|(_, rest)| host_of(rest));
-            if from.is_none() || from != host {
-                return Err(refuse(format!("a page of {origin:?} asks")));
-            }
-        }
-        Ok(())
+        Err(foreign(format!("{host:?} is no name of this node")))
     }
+}
+
+/// Browsers send along what they know of a user, whichever page asks.
+fn keep_foreign_pages_out(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = text(headers, &ORIGIN) else { return Ok(()) };
+    let from = origin.split_once("://").map(|(_, rest)| host_of(rest));
+    if from.is_some() && from == text(headers, &HOST).map(host_of) {
+        return Ok(());
+    }
+    Err(foreign(format!("a page of {origin:?} asks")))
+}
+
+fn foreign(detail: String) -> Problem {
+    let what_to_do =
+        "use the node's address, or give the door users; pages of other hosts are not served";
+    Problem::refused(StatusCode::FORBIDDEN, "foreign_page", detail, what_to_do)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+}
+
+/// What follows a scheme.
+fn after<'a>(given: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (named, rest) = given.split_at_checked(scheme.len())?;
+    named.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())
 }
 
 /// The host of `host:port`, without brackets.
@@ -144,14 +180,14 @@ pub(super) async fn guard(
     let begun = Instant::now();
     let user = match guard.need {
         Need::Nothing => Ok(Arc::new(User::nobody())),
-        Need::Secret => guard.door.identify(request.headers()),
-        Need::Admin => guard.door.identify(request.headers()).and_then(|user| {
-            if user.may_everywhere(Verb::Admin) {
-                return Ok(user);
-            }
-            Err(forbidden(&user, "administer the cluster"))
-        }),
+        Need::Secret | Need::Admin => guard.door.identify(request.headers()).await,
     };
+    let user = user.and_then(|user| {
+        if guard.need == Need::Admin && !user.may_everywhere(Verb::Admin) {
+            return Err(forbidden(&user, "administer the cluster"));
+        }
+        Ok(user)
+    });
     let response = match user {
         Ok(user) => {
             request.extensions_mut().insert(Who(user));

@@ -59,7 +59,10 @@ pub(super) fn document() -> Json_ {
         "paths": paths,
         "components": {
             "schemas": schemas(),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "password": {"type": "http", "scheme": "basic"},
+            },
         },
     })
 }
@@ -98,7 +101,7 @@ fn operation(route: &Route) -> Json_ {
         };
     }
     if route.need != Need::Nothing {
-        operation["security"] = json!([{"token": []}, {}]);
+        operation["security"] = json!([{"token": []}, {"password": []}, {}]);
     }
     operation
 }

@@ -29,6 +29,10 @@ impl<'a> Show<'a> {
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
+            if labels.is_empty() {
+                family.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+                continue;
+            }
             let labels: &Labels<'_> = &labels;
             family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
         }
@@ -49,6 +53,10 @@ impl<'a> Show<'a> {
     ) -> fmt::Result {
         let mut family = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
+            if labels.is_empty() {
+                family.encode_gauge(&value)?;
+                continue;
+            }
             let labels: &Labels<'_> = &labels;
             family.encode_family(&labels)?.encode_gauge(&value)?;
         }

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use coterie_crdt::operation::Reply;
 
 use super::super::door::Need;
@@ -125,4 +127,22 @@ async fn a_door_without_secrets_is_no_door_for_foreign_pages() {
         let expected = if allowed { StatusCode::OK } else { StatusCode::FORBIDDEN };
         assert_eq!(said.status, expected, "{headers:?}");
     }
+}
+
+#[tokio::test]
+async fn a_name_with_a_secret_opens_the_door_too() {
+    let token = Token::draw().unwrap();
+    let users = users(&[(&token, "{ verbs = [\"read\"] }")]);
+    let fake = Fake::guarded(Answers::default(), users);
+    let ask = async |authorization: String| {
+        let request = Request::builder().uri("/v1/ring").header("authorization", authorization);
+        fake.send(request.body(Body::empty()).unwrap()).await.status
+    };
+    let basic =
+        |name: &str, secret: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{secret}")));
+    assert_eq!(ask(basic("u0", token.secret())).await, StatusCode::OK);
+    assert_eq!(ask(basic("u0", "other")).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(basic("u1", token.secret())).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask("Basic %".to_owned()).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask("Digest x".to_owned()).await, StatusCode::UNAUTHORIZED);
 }
