@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_protocol::View;
+use coterie_ring::Level;
 use coterie_wire::RequestId;
 
 use crate::cursors::Cursors;
-use crate::facts::{Calls, SlowCommand};
+use crate::facts::{Calls, Ended, Finished, SlowCommand};
 use crate::parameters::Parameters;
 use crate::parse::ParseLimits;
 use crate::table;
 use crate::users::Users;
+
+/// Commands that were answered, and wait to be counted by the node.
+pub const FINISHED_MAX: usize = 16_384;
 
 /// Slow commands that a lane remembers.
 const SLOW_MAX: usize = 128;
@@ -62,6 +66,8 @@ pub struct Door {
     pub paused_until: Option<Duration>,
     /// What was counted: by place in the table. The node may take it, and adds up.
     pub calls: Vec<Calls>,
+    /// Commands that were answered since the node took them last; past [`FINISHED_MAX`] only `calls` counts them.
+    pub finished: Vec<Finished>,
     /// Commands that took long, latest first.
     pub slow: VecDeque<SlowCommand>,
     pub(crate) cursors: Cursors,
@@ -79,6 +85,7 @@ impl Door {
             parameters: Parameters::default(),
             paused_until: None,
             calls: vec![Calls::default(); table::count()],
+            finished: Vec::new(),
             slow: VecDeque::new(),
             cursors: Cursors::default(),
             requests: 0,
@@ -104,11 +111,21 @@ impl Door {
     }
 
     /// A command was answered.
-    pub(crate) fn answered(&mut self, place: usize, took: Duration, failed: bool) {
+    pub(crate) fn answered(
+        &mut self,
+        place: usize,
+        took: Duration,
+        level: Option<Level>,
+        ended: Ended,
+    ) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let calls = &mut self.calls[place];
         calls.calls += 1;
-        calls.micros += u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        calls.failed += u64::from(failed);
+        calls.micros += micros;
+        calls.failed += u64::from(ended != Ended::Done);
+        if self.finished.len() < FINISHED_MAX {
+            self.finished.push(Finished { place, level, ended, micros });
+        }
     }
 
     /// A command took long.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_ring::NodeId;
+use coterie_ring::{Level, NodeId};
 
 /// Something that only the node knows, or can do for all its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +116,44 @@ impl Calls {
         self.rejected += other.rejected;
         self.failed += other.failed;
     }
+}
+
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was done.
+    Done,
+    /// It was answered with an error: nothing was changed.
+    Failed,
+    /// Too few owners could be reached.
+    Unavailable,
+    /// It may yet take effect.
+    Unknown,
+}
+
+impl Ended {
+    /// What a reply says.
+    pub(crate) fn of(reply: &[u8]) -> Ended {
+        match reply {
+            [b'-', error @ ..] if error.starts_with(b"UNAVAILABLE") => Ended::Unavailable,
+            [b'-', error @ ..] if error.starts_with(b"UNKNOWN ") => Ended::Unknown,
+            [b'-', ..] => Ended::Failed,
+            _ => Ended::Done,
+        }
+    }
+}
+
+/// A command that was answered, for whoever counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its place in the table.
+    pub place: usize,
+    /// What its connection has writes wait for; `None` for what the bucket says.
+    pub level: Option<Level>,
+    /// What became of it.
+    pub ended: Ended,
+    /// How long it took.
+    pub micros: u64,
 }
 
 /// What a connection knows of its client.

@@ -2,6 +2,7 @@
 
 use coterie_protocol::Class;
 use coterie_ring::Level;
+use coterie_wire::Body;
 
 use super::latency::Latency;
 
@@ -101,7 +102,7 @@ pub struct LaneCounts {
     pub turns: u64,
     /// Events handled.
     pub events: u64,
-    /// Batches committed.
+    /// Batches committed since the storage was made.
     pub commits: u64,
     /// Events that had to wait for rows from disk.
     pub fetches: u64,
@@ -115,18 +116,18 @@ pub struct LaneCounts {
     pub sync_messages_out: u64,
     /// Messages about moves that were sent.
     pub move_messages_out: u64,
-    /// Actions that waited for the disk.
-    pub held: u64,
 }
 
 impl LaneCounts {
     /// A message leaves.
-    pub fn sent(&mut self, class: Class) {
+    pub fn sent(&mut self, class: Class, body: &Body) {
         let place = match class {
             Class::Requests => 0,
             Class::Bulk => 1,
         };
         self.messages_out[place] += 1;
+        self.sync_messages_out += u64::from(matches!(body, Body::Sync(_)));
+        self.move_messages_out += u64::from(matches!(body, Body::Move(_)));
     }
 }
 

@@ -253,7 +253,6 @@ fn drivers(lanes: &[Arc<LaneFacts>], show: &mut Show<'_>) -> fmt::Result {
     show.counters("lane_events", "Events handled", by_lane(|it| it.events))?;
     show.counters("lane_commits", "Batches committed", by_lane(|it| it.commits))?;
     show.counters("lane_fetches", "Events that waited for rows", by_lane(|it| it.fetches))?;
-    show.counters("lane_held", "Actions that waited for the disk", by_lane(|it| it.held))?;
     let parked = numbers.iter().zip(lanes);
     let parked = parked.map(|(number, lane)| (vec![("lane", &number[..])], lane.parked as f64));
     show.gauges("lane_parked", "Events that wait for rows now", parked)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use coterie_protocol::View;
 use coterie_protocol::repair::barrier;
-use coterie_resp::facts::{ClientFacts, KillFilter};
+use coterie_resp::facts::{ClientFacts, Ended, KillFilter};
 use coterie_resp::parse::ParseLimits;
 use coterie_resp::{Answer, Ask, AskId, Connection, Door, DoorSettings, Surroundings};
 use coterie_swim::Now;
@@ -33,7 +33,7 @@ use super::stream::Stream;
 use crate::config::{Settings, TlsFiles};
 use crate::engine::inbox::{AnswerTo, Answered, Asked};
 use crate::engine::lane::LaneCell;
-use crate::metrics::{LaneMetrics, LaneSnapshot};
+use crate::metrics::{LaneCounts, LaneMetrics, LaneSnapshot, OutcomeKind};
 
 /// How long a client may take to say who it is, and for a handshake.
 const AUTHENTICATE_WITHIN: Duration = Duration::from_secs(5);
@@ -274,6 +274,7 @@ impl Connections {
     pub fn pump(&self, cell: &Rc<LaneCell>, client: &Rc<Client>) {
         self.with(|door, around| client.connection.borrow_mut().go_on(door, around));
         self.ask(cell, client);
+        self.count_finished();
     }
 
     fn ask(&self, cell: &Rc<LaneCell>, client: &Rc<Client>) {
@@ -295,6 +296,25 @@ impl Connections {
                     later(cell, client, AskId(id), async move { Answer::Told(told.await) });
                 }
             }
+        }
+    }
+
+    /// Counts something.
+    pub fn count(&self, count: impl FnOnce(&mut LaneCounts)) {
+        count(&mut self.metrics.borrow_mut().counts);
+    }
+
+    /// Counts the commands that were answered.
+    fn count_finished(&self) {
+        let (mut door, mut metrics) = (self.door.borrow_mut(), self.metrics.borrow_mut());
+        for finished in door.finished.drain(..) {
+            let outcome = match finished.ended {
+                Ended::Done => OutcomeKind::Done,
+                Ended::Failed => OutcomeKind::Failed,
+                Ended::Unavailable => OutcomeKind::Unavailable,
+                Ended::Unknown => OutcomeKind::Unknown,
+            };
+            metrics.request(finished.place, finished.level, outcome, finished.micros);
         }
     }
 

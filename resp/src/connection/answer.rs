@@ -12,6 +12,7 @@ use super::{Connection, ITEM_BITS};
 use crate::ask::{Answer, AskId};
 use crate::door::{Door, Surroundings};
 use crate::encoder::Encoder;
+use crate::facts::Ended;
 use crate::glob;
 use crate::outcome;
 use crate::plan::{ElementScan, FirstOf};
@@ -187,7 +188,7 @@ impl Connection {
         let out = if is_first { &mut self.output } else { &mut apart };
         let before = out.len();
         encode(&mut Encoder::new(out, slot.protocol));
-        let failed = out.get(before) == Some(&b'-');
+        let ended = Ended::of(&out[before..]);
         if slot.silent {
             out.truncate(before);
         }
@@ -196,7 +197,7 @@ impl Connection {
         slot.work = Work::Answered(apart);
         let hashes = std::mem::take(&mut slot.hashes);
         let (place, took) = (slot.place, around.now.saturating_sub(slot.begun));
-        self.count(place, took, failed, door, around);
+        self.count(place, took, ended, door, around);
         let mut next = smallvec::SmallVec::<[Number; 1]>::new();
         self.sequence.leave(number, &hashes, |other| next.push(other));
         for other in next {
@@ -218,12 +219,12 @@ impl Connection {
         &self,
         place: Option<usize>,
         took: std::time::Duration,
-        failed: bool,
+        ended: Ended,
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
         let Some(place) = place else { return };
-        door.answered(place, took, failed);
+        door.answered(place, took, self.client.levels.write, ended);
         if door.parameters.slow().is_some_and(|slow| took >= slow) {
             let name = table::all().nth(place).map_or("", |command| command.name);
             let words = vec![Bytes::from_static(name.as_bytes())];

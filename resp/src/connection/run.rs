@@ -9,6 +9,7 @@ use crate::client::Replies;
 use crate::desk::{Desk, Step};
 use crate::door::{Door, Surroundings};
 use crate::encoder::Encoder;
+use crate::facts::Ended;
 use crate::keys;
 use crate::plan::Plan;
 use crate::table::{self, Command, Flag, Run};
@@ -114,7 +115,7 @@ impl Connection {
                 self.parser.set_authenticated(self.client.user.is_some());
                 match step {
                     Ok(step @ (Step::Done | Step::Close)) => {
-                        door.answered(place, std::time::Duration::ZERO, reply.starts_with(b"-"));
+                        door.answered(place, std::time::Duration::ZERO, None, Ended::of(&reply));
                         self.at_once(around, |encoder| encoder.raw(&reply));
                         if matches!(step, Step::Close) {
                             self.end_after_replies();
@@ -144,7 +145,7 @@ impl Connection {
         around: &Surroundings<'_>,
     ) {
         if let Step::Plan(Plan::Answer(answer)) = step {
-            door.answered(place, std::time::Duration::ZERO, false);
+            door.answered(place, std::time::Duration::ZERO, None, Ended::Done);
             return self.at_once(around, answer);
         }
         let hashes = match hashes_of(&step) {

@@ -220,6 +220,11 @@ impl LaneCell {
         let now = self.clock.now();
         self.connections.set_now(now);
         for event in self.peer_events.borrow_mut().drain(..) {
+            self.connections.count(|counts| match &event {
+                PeerEvent::Message { .. } => counts.messages_in += 1,
+                PeerEvent::Unreachable { .. } => counts.messages_unreachable += 1,
+                PeerEvent::Hello { .. } | PeerEvent::Lost { .. } => {}
+            });
             core.peer_event(event);
         }
         let view = self.view();
@@ -448,6 +453,11 @@ impl Core {
         driver.turn(&mut self.ground, now, EVENTS_PER_TURN_MAX, &mut self.turn)?;
         let holds = driver.holds();
         let mut turn = mem::take(&mut self.turn);
+        connections.count(|counts| {
+            counts.turns += 1;
+            counts.events += turn.events as u64;
+            counts.fetches += turn.fetches.len() as u64;
+        });
         for (id, wanted) in turn.fetches.drain(..) {
             self.fetch(id, wanted);
         }
@@ -476,6 +486,7 @@ impl Core {
     fn carry_out(&mut self, action: Action, connections: &Connections) {
         match action {
             Action::Send { to, class, message } => {
+                connections.count(|counts| counts.sent(class, &message.body));
                 if let Some(peers) = &self.peers {
                     peers.send(to, class, message);
                 }
@@ -503,6 +514,7 @@ impl Core {
     fn publish(&self, connections: &Connections) {
         let Some(driver) = &self.driver else { return };
         let shared = driver.lane().shared();
+        connections.count(|counts| counts.commits = shared.committed);
         let slice = |state: &SliceState| SliceFacts {
             slice: state.slice,
             epoch: state.epoch,
