@@ -40,6 +40,8 @@ pub struct Client {
     pub local_address: SocketAddr,
     /// When it came.
     pub since: Duration,
+    /// Since when it has been nobody, where it is.
+    pub unknown_since: Duration,
     /// When it last said something.
     pub heard: Duration,
     /// The version that it speaks.
@@ -86,6 +88,7 @@ impl Client {
             address,
             local_address,
             since: now,
+            unknown_since: now,
             heard: now,
             protocol: Protocol::Resp2,
             name: Bytes::new(),
@@ -109,6 +112,7 @@ impl Client {
         let fresh = Client::new(self.id, self.address, self.local_address, self.since, users);
         let session = std::mem::take(&mut self.session);
         *self = Client {
+            unknown_since: self.heard,
             heard: self.heard,
             library_name: std::mem::take(&mut self.library_name),
             library_version: std::mem::take(&mut self.library_version),
@@ -167,10 +171,13 @@ impl Client {
         outcome: &Outcome,
         around: &Surroundings<'_>,
     ) {
-        if let Outcome::Done(answered) = outcome
-            && wrote(answered)
-        {
-            let others = answered.owners.len().saturating_sub(1);
+        let owners = match outcome {
+            Outcome::Done(answered) if wrote(answered) => Some(answered.owners.len()),
+            Outcome::Unknown { count, .. } => Some(usize::from(count.have)),
+            Outcome::Done(_) | Outcome::Refused(_) | Outcome::Unavailable(_) => None,
+        };
+        if let Some(owners) = owners {
+            let others = owners.saturating_sub(1);
             self.least_others = Some(self.least_others.map_or(others, |least| least.min(others)));
         }
         if let Some(policy) = around.view.policy(key.bucket()) {

@@ -23,6 +23,9 @@ const DELETES_MAX: usize = 64;
 /// Partitions that one `SCAN` looks at before it answers, though it has found fewer keys than it was asked for.
 const SCAN_PARTITIONS_MAX: usize = 128;
 
+/// Numbers of a walk's questions: as many as a connection has for the parts of a command.
+const ITEMS: u32 = 1 << 24;
+
 /// Bytes of names that one reply may have.
 const NAMES_BYTES_MAX: usize = 16 << 20;
 
@@ -136,8 +139,7 @@ impl Walk {
             && let Some(key) = self.to_delete.pop_front()
         {
             self.deleting += 1;
-            self.items += 1;
-            return Some((self.items, WalkAsk::Delete(key)));
+            return Some((self.next_item(), WalkAsk::Delete(key)));
         }
         let keys_max = match self.keyspace.what {
             What::Scan { count, .. } => {
@@ -151,10 +153,16 @@ impl Walk {
             return None;
         }
         let (bucket, from) = self.places.pop_front()?;
-        self.items += 1;
-        self.listing.insert(self.items, bucket);
+        let item = self.next_item();
+        self.listing.insert(item, bucket);
         let bucket = self.keyspace.buckets[bucket].clone();
-        Some((self.items, WalkAsk::List { bucket, from, keys_max }))
+        Some((item, WalkAsk::List { bucket, from, keys_max }))
+    }
+
+    /// A number for a question. It is used again only long after its answer.
+    fn next_item(&mut self) -> u32 {
+        self.items = (self.items + 1) % ITEMS;
+        self.items
     }
 
     /// Whether all is done.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use coterie_crdt::operation::{Operation, Reply};
+use coterie_crdt::operation::{OpError, Operation, Reply};
 use coterie_protocol::gather::{Command as GatherCommand, Done};
 use coterie_wire::{Answered, Key};
 
@@ -118,14 +118,29 @@ pub enum KeyShape {
 impl KeyShape {
     /// Gives what was answered its shape, or the last operation's error.
     pub fn encode(&self, answered: &Answered, encoder: &mut Encoder<'_>) {
-        match (self, answered.replies.last()) {
-            (KeyShape::All(shape), _) => shape(answered, encoder),
+        match self {
+            KeyShape::All(shape) => shape(answered, encoder),
+            KeyShape::Plain(_) | KeyShape::With(_) => {
+                self.encode_last(answered.replies.last(), encoder);
+            }
+        }
+    }
+
+    /// The same where only the last reply is needed, and may be one of several commands'.
+    ///
+    /// # Panics
+    /// If it sees all that was answered.
+    pub(crate) fn encode_last(
+        &self,
+        last: Option<&Result<Reply, OpError>>,
+        encoder: &mut Encoder<'_>,
+    ) {
+        match (self, last) {
+            (KeyShape::All(_), _) => panic!("this shape sees all that was answered"),
             (KeyShape::Plain(shape), Some(Ok(reply))) => shape(reply, encoder),
             (KeyShape::With(shape), Some(Ok(reply))) => shape(reply, encoder),
-            (KeyShape::Plain(_) | KeyShape::With(_), Some(Err(error))) => {
-                encoder.error(&error.to_string());
-            }
-            (KeyShape::Plain(_) | KeyShape::With(_), None) => encoder.error("ERR no reply"),
+            (_, Some(Err(error))) => encoder.error(&error.to_string()),
+            (_, None) => encoder.error("ERR no reply"),
         }
     }
 }

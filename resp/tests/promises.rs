@@ -255,3 +255,73 @@ fn an_answer_that_comes_after_the_end_changes_nothing() {
     assert!(matches!(answer, Answer::Outcome(Outcome::Done(_))));
     assert!(server.has_ended(client));
 }
+
+#[test]
+fn commands_on_one_key_that_wait_for_each_other_go_as_one_request() {
+    let mut server = Server::new();
+    let client = server.connect();
+    let mut said = Vec::new();
+    for n in 0..16 {
+        said.extend_from_slice(format!("SET k {n}\r\n").as_bytes());
+    }
+    assert_eq!(server.send(client, &said), "+OK\r\n".repeat(16));
+    assert_eq!(server.requests, 1);
+    assert_eq!(
+        server.send(client, b"GET k\r\nGET k\r\nSET k x\r\nGET k\r\n").matches("15").count(),
+        2
+    );
+    assert_eq!(server.requests, 4, "what reads does not go with what writes");
+    server.outcome = Some(Outcome::Unavailable(Unavailable::Nobody));
+    let refused = server.send(client, b"SET k 1\r\nSET k 2\r\nPING\r\n");
+    assert_eq!(refused.matches("-UNAVAILABLE").count(), 2);
+    assert!(refused.ends_with("+PONG\r\n"));
+    server.outcome = None;
+    assert_eq!(server.say(client, "COTERIE CONSISTENCY linearizable"), "+OK\r\n");
+    let before = server.requests;
+    assert_eq!(server.send(client, b"SET k 1\r\nSET k 2\r\n"), "+OK\r\n+OK\r\n");
+    assert_eq!(server.requests, before + 2);
+}
+
+#[test]
+fn what_was_sent_before_the_end_of_input_is_answered() {
+    let mut server = Server::new();
+    let client = server.connect();
+    let said = b"SET k v\r\nDBSIZE\r\nGET k\r\nGE";
+    server.connection(client).input().extend_from_slice(said);
+    server.go_on(client);
+    server.connection(client).input_ended();
+    assert!(!server.has_ended(client));
+    server.answer_all(client);
+    assert_eq!(server.read(client), b"+OK\r\n:1\r\n$1\r\nv\r\n");
+    assert!(server.has_ended(client));
+}
+
+#[test]
+fn much_that_waits_for_one_answer_is_bounded() {
+    let mut server = Server::new();
+    let client = server.connect();
+    let value = vec![b'v'; 900_000];
+    assert_eq!(server.command(client, &[b"SET", b"large", &value]), b"+OK\r\n");
+    server.connection(client).input().extend_from_slice(b"GET first\r\n");
+    for n in 0..900 {
+        let line =
+            format!("GET large{}\r\n", if n == 0 { "" } else { "?" }).replace('?', &n.to_string());
+        server.connection(client).input().extend_from_slice(line.as_bytes());
+    }
+    server.go_on(client);
+    let (first, ask) = server.connection(client).next_ask().unwrap();
+    let mut answered = 0;
+    while let Some((id, other)) = server.connection(client).next_ask() {
+        let Ask::Request(request) = other else { panic!("only requests") };
+        let large = coterie_wire::Key::new(request.key.bucket().clone(), &b"large"[..]);
+        let request = coterie_wire::Request { key: large, ..*request };
+        let answer = server.carry_out(Ask::Request(Box::new(request)));
+        server.answer(client, id, answer);
+        answered += 1;
+    }
+    assert!(answered < 30, "{answered} large answers are kept, though the first command has none");
+    let answer = server.carry_out(ask);
+    server.answer(client, first, answer);
+    assert!(server.connection(client).next_ask().is_none(), "first what is there is to be read");
+    assert!(server.connection(client).output().len() > 1 << 20);
+}

@@ -56,6 +56,10 @@ impl Connection {
                     outcome::encode(&outcome, &shape, encoder);
                 });
             }
+            (Work::Joint { key, levels, parts }, Answer::Outcome(outcome)) => {
+                self.client.learn(&key, levels, &outcome, around);
+                self.answer_joint(parts, &outcome, door, around);
+            }
             (Work::Gather(mut gathering), Answer::Outcome(outcome)) => {
                 gathering.asked -= 1;
                 if let Some(key) = gathering.keys.get(item) {

@@ -35,8 +35,7 @@ impl Connection {
     ) {
         let work = match step {
             Step::Plan(Plan::Key { key, operations, shape }) => {
-                let levels = self.ask_request(number, 0, key.clone(), operations, false, door);
-                Work::Key { key, levels, shape }
+                self.begin_key(number, key, operations, shape, door, around)
             }
             Step::Plan(Plan::Gather { command, shape }) => {
                 let (gather, progress) = Gather::begin(*command);
@@ -154,8 +153,7 @@ impl Connection {
         around: &Surroundings<'_>,
     ) {
         while let Some((item, ask)) = walk.next_ask() {
-            // Numbers of what is under way are far apart from being used again.
-            let item = usize::try_from(item).expect("32 bits") % (1 << super::ITEM_BITS);
+            let item = usize::try_from(item).expect("24 bits");
             match ask {
                 WalkAsk::List { bucket, from, keys_max } => {
                     let list = List {

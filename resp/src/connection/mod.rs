@@ -20,6 +20,7 @@
 
 mod answer;
 mod begin;
+mod joint;
 mod run;
 mod sequence;
 mod slot;
@@ -90,6 +91,8 @@ pub struct Connection {
     last: &'static str,
     /// What is said at the end of a command that is let go by.
     refused: Option<String>,
+    /// Whether the client will send nothing more.
+    input_over: bool,
     end: End,
 }
 
@@ -156,6 +159,7 @@ impl Connection {
             written: 0,
             last: "NULL",
             refused: None,
+            input_over: false,
             end: End::No,
         }
     }
@@ -185,7 +189,13 @@ impl Connection {
         if !self.pace.may_ask() || self.unread() > OUTPUT_MAX {
             return None;
         }
-        let ask = self.asks.pop_front()?;
+        // Where much is kept that waits for the first command, only that one goes on.
+        let next = if self.slots_bytes < SLOTS_BYTES_MAX {
+            0
+        } else {
+            self.asks.iter().position(|(id, _)| id.0 >> ITEM_BITS == self.first)?
+        };
+        let ask = self.asks.remove(next)?;
         self.pace.asked += 1;
         Some(ask)
     }
@@ -221,7 +231,10 @@ impl Connection {
 
     /// The client will send nothing more: it is answered what it has asked, and then it is over.
     pub fn input_ended(&mut self) {
-        self.end_after_replies();
+        self.input_over = true;
+        if self.may_parse() {
+            self.end_after_replies();
+        }
     }
 
     /// Somebody wants this connection closed.
@@ -243,7 +256,7 @@ impl Connection {
     #[must_use]
     pub fn next_deadline(&self, door: &Door) -> Option<Duration> {
         let pause = door.paused_until.filter(|_| !self.input.is_empty());
-        let authentication = self.client.since + door.settings.authentication;
+        let authentication = self.client.unknown_since + door.settings.authentication;
         let authentication = self.client.user.is_none().then_some(authentication);
         let timeout = door.parameters.timeout();
         let idle =
@@ -303,7 +316,9 @@ impl Connection {
 
     fn check_time(&mut self, door: &Door, around: &Surroundings<'_>) {
         let due = |at: Duration| at <= around.now;
-        if self.client.user.is_none() && due(self.client.since + door.settings.authentication) {
+        if self.client.user.is_none()
+            && due(self.client.unknown_since + door.settings.authentication)
+        {
             self.kill();
         }
         let timeout = door.parameters.timeout();
@@ -437,6 +452,9 @@ impl Connection {
         loop {
             while let Some(number) = self.ready.pop_front() {
                 let Some(slot) = self.slot_mut(number) else { continue };
+                if !matches!(slot.work, Work::Waits(_)) {
+                    continue;
+                }
                 if let Work::Waits(step) = std::mem::replace(&mut slot.work, Work::Busy) {
                     self.begin(number, step, door, around);
                 }
@@ -450,6 +468,9 @@ impl Connection {
             }
             if !self.input.is_empty() {
                 self.parse(door, around);
+                if self.input_over && self.may_parse() {
+                    self.end_after_replies();
+                }
             }
             if self.ready.is_empty() && !(self.fenced && self.slots.len() <= 1 && self.idle()) {
                 return;

@@ -158,11 +158,11 @@ impl Connection {
         let waits = self.sequence.enter(number, &hashes);
         let slot = self.slot_mut(number).expect("it was just pushed");
         (slot.hashes, slot.waits) = (hashes, waits);
-        if fence || waits > 0 {
-            slot.work = Work::Waits(step);
-            self.fenced |= fence;
-        } else {
-            self.begin(number, step, door, around);
+        // It begins once all that has been read is parsed: commands on one key may then go together.
+        slot.work = Work::Waits(step);
+        self.fenced |= fence;
+        if !fence && waits == 0 {
+            self.ready.push_back(number);
         }
     }
 

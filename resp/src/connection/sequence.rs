@@ -31,6 +31,11 @@ impl Sequence {
         waits
     }
 
+    /// Who uses a key, and waits for it, in order.
+    pub(super) fn line(&self, hash: u64) -> &[Number] {
+        self.lines.get(&hash).map_or(&[], |line| line)
+    }
+
     /// A command has done with its keys; calls `next` for each command that is first at one of them now.
     pub(super) fn leave(&mut self, number: Number, hashes: &Hashes, mut next: impl FnMut(Number)) {
         for hash in hashes {

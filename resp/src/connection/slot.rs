@@ -7,7 +7,7 @@ use std::time::Duration;
 use coterie_protocol::gather::{self, Gather};
 use coterie_wire::{Key, Levels};
 
-use super::sequence::Hashes;
+use super::sequence::{Hashes, Number};
 use crate::desk::{Step, TellShape};
 use crate::encoder::Protocol;
 use crate::keyspace::Walk;
@@ -40,6 +40,10 @@ pub(super) enum Work {
     Waits(Step),
     /// A request on one key is under way.
     Key { key: Key, levels: Levels, shape: KeyShape },
+    /// One request for several commands on one key is: this one, and those that [`Work::Joined`] says.
+    Joint { key: Key, levels: Levels, parts: Vec<Part> },
+    /// It is part of the request of a command before it.
+    Joined,
     /// Requests on several keys are.
     Gather(Box<Gathering>),
     /// One key after another is tried.
@@ -56,6 +60,15 @@ pub(super) enum Work {
     Answered(Vec<u8>),
     /// Being dealt with just now.
     Busy,
+}
+
+/// One command of a joint request.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) number: Number,
+    pub(super) shape: KeyShape,
+    /// Where its operations end among those of the request.
+    pub(super) end: usize,
 }
 
 /// A command on several keys.
@@ -77,6 +90,8 @@ impl fmt::Debug for Work {
         f.write_str(match self {
             Work::Waits(_) => "Waits",
             Work::Key { .. } => "Key",
+            Work::Joint { .. } => "Joint",
+            Work::Joined => "Joined",
             Work::Gather(_) => "Gather",
             Work::FirstOf { .. } => "FirstOf",
             Work::Scan(_) => "Scan",
