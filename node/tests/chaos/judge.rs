@@ -1,0 +1,291 @@
+//! After healing: every owner's digests are equal in time, and the checkers find nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use coterie_check::linearizable::Budget;
+use coterie_check::{
+    Action, Answer, Bucket, BucketKind, Cell, Check, FinalState, History, Judgement, KeyHistory,
+    Level, Limits, LiveCell, Name, Nanos, Outcome, Owner, Record,
+};
+use serde_json::{Value as Json, json};
+
+use crate::load::{BUCKET, Book, Kind};
+use crate::nodes::Cluster;
+use crate::{wait, web};
+
+/// How long owners may take to be equal after the last fault.
+const EQUAL_WITHIN: Duration = Duration::from_secs(25);
+
+/// How long reading all owners at a quiet moment may take.
+const READ_WITHIN: Duration = Duration::from_secs(60);
+
+/// Owners of each key.
+const REPLICAS: u32 = 3;
+
+/// Waits until all owners of every slice have received it and show one digest, and no hints are left; how long that took
+/// since everything was healed.
+pub(crate) fn settle(cluster: &Cluster, healed: Instant) -> Duration {
+    let within = EQUAL_WITHIN.saturating_sub(healed.elapsed());
+    wait::until("owners are equal", within, || digests(cluster));
+    healed.elapsed()
+}
+
+/// Each slice's digest, if everything is in order.
+fn digests(cluster: &Cluster) -> Result<BTreeMap<u64, String>, String> {
+    let owners = owners(cluster)?;
+    let mut slices: BTreeMap<u64, Vec<(String, usize)>> = BTreeMap::new();
+    for node in 0..cluster.nodes.len() {
+        let status = cluster.tell(node, "/v1/status")?;
+        if status["amnesiac"] != false || status["moves"]["moving"] != 0 {
+            return Err(format!("node {node}: {status}"));
+        }
+        let hints = cluster.tell(node, "/v1/hints")?;
+        let kept = hints["hints"].as_array().ok_or("no hints are told")?;
+        if kept.iter().any(|it| it["bytes"] != 0) {
+            return Err(format!("node {node} keeps hints: {hints}"));
+        }
+        let repair = cluster.tell(node, "/v1/repair")?;
+        for slice in repair["slices"].as_array().ok_or("no slices are told")? {
+            let partition = slice["partition"].as_u64().ok_or("a partition is a number")?;
+            // Trees of buckets with other replica counts are empty, and former owners may list slices for a while.
+            if slice["replicas"] != REPLICAS || !owners.contains(&(partition, node)) {
+                continue;
+            }
+            if slice["received"] != true {
+                return Err(format!("node {node} has not received {slice}"));
+            }
+            let shown = format!("{} of epoch {}", slice["digest"], slice["purge_epoch"]);
+            slices.entry(partition).or_default().push((shown, node));
+        }
+    }
+    let mut digests = BTreeMap::new();
+    for (partition, shown) in slices {
+        let (first, _) = shown.first().ok_or("a slice has owners")?;
+        if shown.len() != REPLICAS as usize || shown.iter().any(|(other, _)| other != first) {
+            return Err(format!("partition {partition}: {shown:?}"));
+        }
+        digests.insert(partition, first.clone());
+    }
+    let expected = owners.len() / REPLICAS as usize;
+    if digests.len() == expected { Ok(digests) } else { Err("slices are not listed".to_owned()) }
+}
+
+/// Partitions with each of their owners.
+fn owners(cluster: &Cluster) -> Result<BTreeSet<(u64, usize)>, String> {
+    let ring = cluster.tell(0, "/v1/ring")?;
+    let place = |place: &Json| -> Option<usize> {
+        let id = ring["nodes"].get(usize::try_from(place.as_u64()?).ok()?)?["node"].as_str()?;
+        cluster.nodes.iter().position(|node| node.id == id)
+    };
+    let mut owners = BTreeSet::new();
+    for (partition, row) in (0..).zip(ring["owners"].as_array().ok_or("no owners are told")?) {
+        for owner in row.as_array().ok_or("a row has owners")? {
+            owners.insert((partition, place(owner).ok_or("an owner is a stranger")?));
+        }
+    }
+    Ok(owners)
+}
+
+/// Takes what was written down, reads every owner, and has all of it judged. How many operations were not done, or are
+/// not known to be.
+pub(crate) fn judge_act(cluster: &Cluster, book: &Book) -> usize {
+    let strange = std::mem::take(&mut *book.strange.lock().unwrap());
+    assert!(strange.is_empty(), "answers that nobody should get: {strange:#?}");
+    let mut history = History::new(Limits::default());
+    let declared = Bucket { bucket: BUCKET, replicas: REPLICAS, kind: BucketKind::Strict };
+    history.push(Record::Bucket(declared)).unwrap();
+    let (sessions, operations): (Vec<_>, Vec<_>) =
+        book.take().into_iter().partition(|record| matches!(record, Record::Session(_)));
+    let mut tally: BTreeMap<(Level, &str), usize> = BTreeMap::new();
+    let mut keys = BTreeSet::new();
+    for record in &operations {
+        let Record::Operation(operation) = record else { continue };
+        let outcome = match operation.outcome {
+            Outcome::Done { .. } => "done",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unavailable { .. } => "unavailable",
+            Outcome::Unknown { .. } => "unknown",
+        };
+        *tally.entry((operation.level, outcome)).or_default() += 1;
+        keys.insert(operation.key.clone());
+    }
+    for record in sessions.into_iter().chain(operations) {
+        history.push(record).unwrap();
+    }
+    for state in finals(cluster, book, &keys) {
+        history.push(Record::Final(state)).unwrap();
+    }
+    println!("{} keys: {tally:?}", keys.len());
+    for level in [Level::Quorum, Level::One, Level::Linearizable] {
+        let done = tally.get(&(level, "done")).copied().unwrap_or_default();
+        assert!(done >= 20, "clients at {level:?} were done with {done} operations only");
+    }
+    let mut broken = Vec::new();
+    let (mut judgement, mut removals) = (Judgement::default(), 0);
+    for name in &keys {
+        let key = history.take(BUCKET, name).expect("it has operations");
+        match removed_stays_removed(&key) {
+            Ok(count) => removals += count,
+            Err(violation) => broken.push(violation),
+        }
+        judgement.add(&key, Budget::default());
+    }
+    for (check, judged) in &judgement.judged {
+        println!("{check:?}: {judged:?}");
+    }
+    println!("acknowledged removals that stayed: {removals}");
+    broken.extend(judgement.violations.iter().map(|(check, it)| format!("{check:?}: {it}")));
+    broken.extend(judgement.undecided.iter().map(|it| format!("{it:?}")));
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    for check in Check::ALL {
+        let judged = judgement.judged.get(&check).copied().unwrap_or_default();
+        assert!(judged.claims + judged.states > 0, "{check:?} judged nothing");
+    }
+    assert!(removals > 0, "nothing was removed");
+    tally.iter().filter(|((_, outcome), _)| *outcome != "done").map(|(_, count)| count).sum()
+}
+
+/// What each owner holds of each key, read from it alone while nothing changes any more.
+fn finals(cluster: &Cluster, book: &Book, keys: &BTreeSet<Name>) -> Vec<FinalState> {
+    let read = || {
+        let before = digests(cluster)?;
+        let mut states = Vec::new();
+        for key in keys {
+            states.extend(states_of(cluster, key, book.now())?);
+        }
+        let after = digests(cluster)?;
+        if before == after { Ok(states) } else { Err("owners go on changing".to_owned()) }
+    };
+    wait::until("all owners are read", READ_WITHIN, read).0
+}
+
+fn states_of(cluster: &Cluster, key: &Name, at: Nanos) -> Result<Vec<FinalState>, String> {
+    let name = std::str::from_utf8(key.as_bytes()).unwrap();
+    let owners = cluster.tell(0, &format!("/v1/ring/owners/db0/{name}"))?;
+    let owners = owners["owners"].as_array().ok_or("no owners are told")?;
+    let mut states = Vec::new();
+    for owner in owners {
+        let id = owner["node"].as_str().ok_or("owners have names")?;
+        let node = cluster.nodes.iter().position(|node| node.id == id).ok_or("it is a stranger")?;
+        let (cells, counter) = held(cluster, node, name)?;
+        let owner = Owner(node as u64);
+        states.push(FinalState { owner, bucket: BUCKET, key: key.clone(), at, cells, counter });
+    }
+    Ok(states)
+}
+
+/// What a node holds of a key that it owns.
+fn held(cluster: &Cluster, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64), String> {
+    let operation = match Kind::of(key) {
+        Kind::Set => "set.members",
+        Kind::Counter | Kind::Register => "string.get",
+    };
+    let body = json!({
+        "bucket": "db0",
+        "key": key,
+        "level": "one",
+        "operations": [{"operation": operation}],
+    });
+    let asked = &cluster.nodes[node];
+    let answer = web::body(web::post(asked.http, "/v1/operations", &body))?;
+    if answer["owners"] != json!([asked.id]) {
+        return Err(format!("node {node} asked others for {key}: {answer}"));
+    }
+    let reply = &answer["replies"][0]["reply"];
+    let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{key}: {answer}"));
+    let cell = |cell, values| LiveCell { cell, values, dots: None };
+    match (Kind::of(key), reply) {
+        (Kind::Set, Json::Array(members)) => {
+            let members = members.iter().map(|it| Ok(cell(Cell::Element(text(it)?), Vec::new())));
+            Ok((members.collect::<Result<_, String>>()?, 0))
+        }
+        (Kind::Counter | Kind::Register, Json::Null) => Ok((Vec::new(), 0)),
+        (Kind::Counter, Json::String(sum)) => {
+            Ok((Vec::new(), sum.parse().map_err(|error| format!("{key}: {error}"))?))
+        }
+        (Kind::Register, value) => Ok((vec![cell(Cell::Register, vec![text(value)?])], 0)),
+        _ => Err(format!("{key}: {answer}")),
+    }
+}
+
+/// What the checkers cannot see without dots: an element that was added once, acknowledged, then removed, acknowledged,
+/// is gone. Both at levels whose owners intersect, so that the removal has observed the add. How many there were.
+fn removed_stays_removed(key: &KeyHistory) -> Result<usize, String> {
+    let intersects = |level| matches!(level, Level::Quorum | Level::Linearizable);
+    let mut count = 0;
+    for add in &key.operations {
+        let Action::Add { element } = &add.action else { continue };
+        if !add.is_done() || !intersects(add.level) {
+            continue;
+        }
+        let removal = key.operations.iter().find(|it| match &it.action {
+            Action::Remove { element: removed } => {
+                removed == element && it.is_done() && intersects(it.level) && add.precedes(it)
+            }
+            Action::Delete => it.is_done() && intersects(it.level) && add.precedes(it),
+            _ => false,
+        });
+        let Some(removal) = removal else { continue };
+        count += 1;
+        let holds = key.finals.iter().find(|state| {
+            state.cells.iter().any(|live| live.cell == Cell::Element(element.clone()))
+        });
+        if let Some(state) = holds {
+            return Err(format!(
+                "{} is back at owner {}: {add}; {removal}",
+                element, state.owner.0
+            ));
+        }
+    }
+    Ok(count)
+}
+
+#[test]
+fn an_element_that_comes_back_is_seen() {
+    use coterie_check::{Operation, OperationId, Session, SessionId};
+    let element = Name::from("e");
+    let operation = |id, action, level| Operation {
+        id: OperationId(id),
+        session: SessionId(1),
+        bucket: BUCKET,
+        key: Name::from("set"),
+        level,
+        invoked: Nanos(id * 10),
+        action,
+        outcome: Outcome::Done {
+            returned: Nanos(id * 10 + 5),
+            answer: Answer::Stored,
+            dot: None,
+            observed: None,
+        },
+    };
+    let judged = |level, live: bool| {
+        let mut history = History::new(Limits::default());
+        let bucket = Bucket { bucket: BUCKET, replicas: REPLICAS, kind: BucketKind::Strict };
+        let session = SessionId(1);
+        let declared = Session { session, read_your_writes: true, monotonic_reads: false };
+        let cell = LiveCell { cell: Cell::Element(element.clone()), values: vec![], dots: None };
+        let state = FinalState {
+            owner: Owner(0),
+            bucket: BUCKET,
+            key: Name::from("set"),
+            at: Nanos(100),
+            cells: if live { vec![cell] } else { vec![] },
+            counter: 0,
+        };
+        for record in [
+            Record::Bucket(bucket),
+            Record::Session(declared),
+            Record::Operation(operation(1, Action::Add { element: element.clone() }, level)),
+            Record::Operation(operation(2, Action::Remove { element: element.clone() }, level)),
+            Record::Final(state),
+        ] {
+            history.push(record).unwrap();
+        }
+        removed_stays_removed(&history.take(BUCKET, &Name::from("set")).unwrap())
+    };
+    assert_eq!(judged(Level::Quorum, false), Ok(1));
+    assert!(judged(Level::Quorum, true).unwrap_err().contains("is back at owner 0"));
+    assert_eq!(judged(Level::One, true), Ok(0), "one owner's removal need not have seen the add");
+}
