@@ -1,5 +1,6 @@
 //! The store as one lane sees it: what it has gathered over what is committed.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -12,13 +13,14 @@ use coterie_protocol::rows::{
 use rocksdb::{ReadOptions, WriteBatch};
 use smallvec::{SmallVec, smallvec};
 
+use super::cache::RowCache;
 use super::cursor::{Cursor, Tier};
-use super::database::{Database, Unread, resident};
+use super::database::{Database, resident};
 use super::fetched::{Fetched, Ticket};
-use super::overlay::{Overlay, Says};
+use super::overlay::Overlay;
 use super::reading::{Readers, ReadsFull, Then};
 use super::syncer::Counter;
-use super::view::{View, one_row};
+use super::view::View;
 
 /// A store of which each lane has one, and control has one: the only writer of its rows. Reads of it never wait
 /// for the disk.
@@ -27,6 +29,7 @@ pub struct LaneStore {
     options: ReadOptions,
     gathered: Overlay,
     recent: Recent,
+    cache: RefCell<RowCache>,
     committed: u64,
     counter: Counter,
 }
@@ -64,6 +67,7 @@ impl LaneStore {
             options: resident(),
             gathered: Overlay::default(),
             recent: Recent::default(),
+            cache: RefCell::default(),
             committed: 0,
             counter: Counter::default(),
         }
@@ -94,8 +98,26 @@ impl LaneStore {
             self.database.counts.commits.fetch_add(1, Ordering::Relaxed);
             self.database.signal.committed();
         }
+        self.remember();
         self.recent.take(&mut self.gathered);
         Ok(self.committed)
+    }
+
+    /// What was committed is known from now on.
+    fn remember(&mut self) {
+        let cache = self.cache.get_mut();
+        let all = KeyRange { from: Bytes::new(), to: None };
+        for space in [Space::Rows, Space::Derived] {
+            if self.gathered.is_silent(space) {
+                continue;
+            }
+            if self.gathered.ranges(space).next().is_some() {
+                cache.clear(space);
+            }
+            for (key, row) in self.gathered.rows(space, &all) {
+                cache.put(space, key, row.clone());
+            }
+        }
     }
 
     /// The number of the last commit.
@@ -130,6 +152,7 @@ impl LaneStore {
         With(View {
             database: &self.database,
             options: &self.options,
+            cache: Some(&self.cache),
             tier: Tier::Resident,
             layers,
             pages,
@@ -140,6 +163,7 @@ impl LaneStore {
         View {
             database: &self.database,
             options: &self.options,
+            cache: Some(&self.cache),
             tier: Tier::Resident,
             layers: smallvec![&self.gathered],
             pages: SmallVec::new(),
@@ -272,15 +296,7 @@ impl Recent {
 
 impl Rows for LaneStore {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, NotResident> {
-        match self.gathered.get(space, key) {
-            Says::Put(row) => return Ok(Some(row.clone())),
-            Says::Deleted => return Ok(None),
-            Says::Nothing => {}
-        }
-        self.database.get(space, key, &self.options).or_else(|unread| match unread {
-            Unread::Damaged => Ok(Some(Bytes::new())),
-            Unread::NotResident | Unread::Failed(_) => Err(one_row(space, key)),
-        })
+        self.view().get(space, key)
     }
 
     fn scan(

@@ -5,6 +5,7 @@
 //! makes it durable, read threads fetch what is not in memory. After the first failure of the disk nothing is
 //! written any more (invariant 12); drop every handle, wait until it is [`Closed`], and [`Storage::recover`].
 
+mod cache;
 mod cursor;
 mod database;
 mod directory;
@@ -189,6 +190,7 @@ impl Everything {
         View {
             database: &self.database,
             options: &self.options,
+            cache: None,
             tier: Tier::Disk,
             layers: SmallVec::new(),
             pages: SmallVec::new(),

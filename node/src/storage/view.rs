@@ -1,5 +1,6 @@
 //! Rows as changes, what was fetched and the database show them together.
 
+use std::cell::RefCell;
 use std::iter::Peekable;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use coterie_protocol::rows::{Direction, KeyRange, NotResident, Row, Space};
 use rocksdb::ReadOptions;
 use smallvec::SmallVec;
 
+use super::cache::RowCache;
 use super::cursor::{Cursor, Tier, after};
 use super::database::{Database, Unread};
 use super::fetched::Page;
@@ -16,6 +18,8 @@ use super::overlay::{Overlay, Says};
 pub(super) struct View<'a> {
     pub(super) database: &'a Database,
     pub(super) options: &'a ReadOptions,
+    /// What a lane knows of its rows.
+    pub(super) cache: Option<&'a RefCell<RowCache>>,
     pub(super) tier: Tier,
     /// Later ones first.
     pub(super) layers: SmallVec<[&'a Overlay; 4]>,
@@ -39,8 +43,18 @@ impl<'a> View<'a> {
         if let Some(page) = page {
             return Ok(page.get(key).cloned());
         }
+        if let Some(cache) = self.cache
+            && let Some(row) = cache.borrow_mut().get(space, key)
+        {
+            return Ok(row);
+        }
         match self.database.get(space, key, self.options) {
-            Ok(row) => Ok(row),
+            Ok(row) => {
+                if let Some(cache) = self.cache {
+                    cache.borrow_mut().put(space, key, row.clone());
+                }
+                Ok(row)
+            }
             Err(unread) => {
                 let not_resident = || one_row(space, key);
                 self.unread(unread, not_resident).map(|()| Some(Bytes::new()))
