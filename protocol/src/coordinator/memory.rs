@@ -1,9 +1,10 @@
 //! Recent request ids: a retry is answered as before, and never coordinated again (invariant 3).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use coterie_wire::{Key, Outcome, RequestId};
+use hashbrown::HashMap;
 
 /// The most ids that are remembered, whatever time has passed.
 const REMEMBERED_MAX: usize = 65_536;
@@ -20,7 +21,8 @@ pub(super) enum Seen {
 /// The ids of recent writes, by key and id.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    seen: BTreeMap<(Key, RequestId), Seen>,
+    /// Never walked over: the order in it means nothing.
+    seen: HashMap<(Key, RequestId), Seen>,
     /// In the order in which they are forgotten.
     order: VecDeque<(Duration, Key, RequestId)>,
 }

@@ -200,7 +200,8 @@ impl UnderWay {
 /// The requests under way, by id, and when each is looked at again.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    requests: BTreeMap<RequestId, (UnderWay, Duration)>,
+    /// Boxed: they are large, and the map moves what it holds.
+    requests: BTreeMap<RequestId, (Box<UnderWay>, Duration)>,
     deadlines: BTreeSet<(Duration, RequestId)>,
 }
 
@@ -223,14 +224,14 @@ impl Table {
 
     /// One of them.
     pub(super) fn get(&self, id: RequestId) -> Option<&UnderWay> {
-        self.requests.get(&id).map(|(under_way, _)| under_way)
+        self.requests.get(&id).map(|(under_way, _)| &**under_way)
     }
 
     /// Takes one out, to be changed and put back.
     pub(super) fn take(&mut self, id: RequestId) -> Option<UnderWay> {
         let (under_way, deadline) = self.requests.remove(&id)?;
         self.deadlines.remove(&(deadline, id));
-        Some(under_way)
+        Some(*under_way)
     }
 
     /// Takes one out, if a message of this id is about its present round.
@@ -244,7 +245,7 @@ impl Table {
         let id = under_way.about.id;
         let deadline = under_way.next_deadline();
         self.deadlines.insert((deadline, id));
-        self.requests.insert(id, (under_way, deadline));
+        self.requests.insert(id, (Box::new(under_way), deadline));
     }
 
     /// Puts one in that an event is under way for: until that has come, only its deadline matters.
