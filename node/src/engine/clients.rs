@@ -6,7 +6,7 @@ use super::inbox::AnswerTo;
 
 /// Those that wait, by the number that the lane knows them by.
 #[derive(Debug, Default)]
-pub struct Clients {
+pub(crate) struct Clients {
     slots: Vec<Slot>,
     free: Vec<u32>,
 }
@@ -23,7 +23,7 @@ impl Clients {
     ///
     /// # Panics
     /// If more than 2^32 wait.
-    pub fn add(&mut self, waiting: AnswerTo) -> ClientId {
+    pub(crate) fn add(&mut self, waiting: AnswerTo) -> ClientId {
         let index = self.free.pop().unwrap_or_else(|| {
             let index = u32::try_from(self.slots.len()).expect("requests under way are bounded");
             self.slots.push(Slot { generation: 0, waiting: None });
@@ -35,7 +35,7 @@ impl Clients {
     }
 
     /// Whom an answer is for; nobody where it was answered before.
-    pub fn take(&mut self, client: ClientId) -> Option<AnswerTo> {
+    pub(crate) fn take(&mut self, client: ClientId) -> Option<AnswerTo> {
         let index = u32::try_from(client.0 & u64::from(u32::MAX)).ok()?;
         let slot = self.slots.get_mut(index as usize)?;
         if u64::from(slot.generation) != client.0 >> 32 {
@@ -49,13 +49,13 @@ impl Clients {
 
     /// How many wait.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
     /// Whether nobody waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }

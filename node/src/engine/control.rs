@@ -45,7 +45,7 @@ pub enum End {
 }
 
 /// What the control thread is made of.
-pub struct ControlThread {
+pub(crate) struct ControlThread {
     driver: ControlDriver,
     ground: Ground,
     storage: Storage,
@@ -66,7 +66,7 @@ pub struct ControlThread {
 }
 
 /// What runs around control.
-pub struct Around {
+pub(crate) struct Around {
     /// The storage.
     pub storage: Storage,
     /// Control's part of it.
@@ -92,7 +92,7 @@ impl ControlThread {
     ///
     /// # Errors
     /// If the storage fails.
-    pub fn new(
+    pub(crate) fn new(
         control: Control,
         opened: ControlEffects,
         around: Around,
@@ -122,7 +122,7 @@ impl ControlThread {
     }
 
     /// Runs until the node ends.
-    pub async fn run(mut self, mut inputs: UnboundedReceiver<ControlInput>) -> End {
+    pub(crate) async fn run(mut self, mut inputs: UnboundedReceiver<ControlInput>) -> End {
         let mut batch = Vec::with_capacity(INPUTS_MAX);
         let mut timer = pin!(sleep_until(Instant::now()));
         self.carry_out();

@@ -7,7 +7,7 @@ use crate::storage::{Fetched, LaneStore, ReadsFull, Then, With};
 
 /// A store with what the log thread has said of it.
 #[derive(Debug)]
-pub struct Ground {
+pub(crate) struct Ground {
     store: LaneStore,
     synced: u64,
 }
@@ -15,7 +15,7 @@ pub struct Ground {
 impl Ground {
     /// A store of which nothing is known to be synced.
     #[must_use]
-    pub fn new(store: LaneStore) -> Self {
+    pub(crate) fn new(store: LaneStore) -> Self {
         Ground { store, synced: 0 }
     }
 
@@ -23,12 +23,12 @@ impl Ground {
     ///
     /// # Errors
     /// If too many reads wait.
-    pub fn fetch(&mut self, wanted: NotResident, then: Then) -> Result<(), ReadsFull> {
+    pub(crate) fn fetch(&mut self, wanted: NotResident, then: Then) -> Result<(), ReadsFull> {
         self.store.fetch(wanted, then)
     }
 
     /// A sync covers the commits up to `number`.
-    pub fn synced(&mut self, number: u64) {
+    pub(crate) fn synced(&mut self, number: u64) {
         self.synced = self.synced.max(number);
     }
 }

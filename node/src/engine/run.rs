@@ -9,9 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use coterie_protocol::control::{
-    self, Command, CommandError, Control, ControlEffects, Past, SyncPolicy,
-};
+use coterie_protocol::control::{self, Command, CommandError, Control, ControlEffects, Past};
 use coterie_swim::{Address, Attributes, Generation, Instance, Label};
 use coterie_wire::peer::control::Hello;
 use tokio::runtime;
@@ -112,7 +110,7 @@ fn open(settings: &Settings, wanted: &StorageSettings, past: Past) -> anyhow::Re
         }
         // Nothing else runs now: the thread may wait.
         let (_nobody, never) = std::sync::mpsc::channel::<()>();
-        drop(never.recv_timeout(REOPEN_AFTER));
+        let _waited = never.recv_timeout(REOPEN_AFTER);
     }
 }
 
@@ -225,7 +223,7 @@ async fn live(
     door.abort();
     signals.abort();
     watch.abort();
-    drop(stop_http.send(()));
+    let _told = stop_http.send(());
     // What is still being answered may take a moment; then it is cut off.
     drop(tokio::time::timeout(Duration::from_secs(1), http).await);
     let joined = tokio::task::spawn_blocking(move || {

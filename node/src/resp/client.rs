@@ -22,7 +22,7 @@ const UNREAD_MAX: Duration = Duration::from_secs(60);
 
 /// A client of a lane.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// What it asked, and is to be answered.
     pub connection: RefCell<Connection>,
     stream: RefCell<Stream>,
@@ -44,7 +44,7 @@ enum Looked {
 impl Client {
     /// A client that has just come.
     #[must_use]
-    pub fn new(connection: Connection, stream: Stream) -> Self {
+    pub(crate) fn new(connection: Connection, stream: Stream) -> Self {
         Client {
             connection: RefCell::new(connection),
             stream: RefCell::new(stream),
@@ -55,12 +55,12 @@ impl Client {
 
     /// Whether nothing is read from it, because enough is under way.
     #[must_use]
-    pub fn is_stuck(&self) -> bool {
+    pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.get()
     }
 
     /// The task has something to look at: output that the stream did not take at once, or the end.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(task) = self.task.borrow_mut().take() {
             task.wake();
         }
@@ -70,7 +70,7 @@ impl Client {
     ///
     /// # Errors
     /// If the stream is broken.
-    pub fn write(&self, connections: &Connections) -> io::Result<()> {
+    pub(crate) fn write(&self, connections: &Connections) -> io::Result<()> {
         let mut context = Context::from_waker(Waker::noop());
         self.write_with(connections, &mut context)
     }
@@ -129,7 +129,7 @@ impl Client {
 ///
 /// # Errors
 /// If the stream breaks.
-pub async fn serve(client: Rc<Client>, cell: Weak<LaneCell>) -> io::Result<()> {
+pub(crate) async fn serve(client: Rc<Client>, cell: Weak<LaneCell>) -> io::Result<()> {
     let mut unread_since: Option<Instant> = None;
     loop {
         let deadline = {

@@ -49,6 +49,12 @@ pub struct ConnectionsSettings {
     lanes: u16,
 }
 
+impl fmt::Debug for ConnectionsSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionsSettings").field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
 impl ConnectionsSettings {
     /// Those of a lane.
     ///

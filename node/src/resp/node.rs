@@ -14,7 +14,7 @@ use crate::engine::lane::LaneCell;
 use crate::metrics::resident_bytes;
 
 /// Answers what a connection asks of the node.
-pub async fn tell(query: Query, cell: Rc<LaneCell>) -> Told {
+pub(crate) async fn tell(query: Query, cell: Rc<LaneCell>) -> Told {
     let router = cell.router.clone();
     let now = cell.clock.now().monotonic;
     match query {

@@ -17,9 +17,8 @@ impl People {
     /// Those of the configuration; one who may do everything where it names nobody.
     #[must_use]
     pub fn new(configured: Option<&config::Users>) -> People {
-        let users = configured.map_or_else(Users::default, |users| {
-            Users::new(users.iter().filter_map(|user| converted(user)))
-        });
+        let users = configured
+            .map_or_else(Users::default, |users| Users::new(users.iter().filter_map(converted)));
         People { users: Arc::new(Mutex::new(Arc::new(users))) }
     }
 

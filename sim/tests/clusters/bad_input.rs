@@ -136,7 +136,7 @@ impl Bench {
 
     fn counters(&self) -> Vec<Counters> {
         let process = self.cluster.nodes[self.to].process.as_ref().unwrap();
-        process.lanes.iter().map(|driver| driver.lane().shared().counters).collect()
+        process.lanes.iter().map(|lane| lane.driver.lane().shared().counters).collect()
     }
 
     /// All rows of keys and hints, wherever they are.
@@ -257,7 +257,14 @@ fn requests_of_a_slice_that_is_not_are_malformed() {
         let mut bytes = Vec::new();
         encode(CLUSTER, &message, &mut bytes).unwrap();
         let misplaced = |bench: &Bench| {
-            bench.cluster.nodes[bench.to].process.as_ref().unwrap().control.control().misplaced()
+            bench.cluster.nodes[bench.to]
+                .process
+                .as_ref()
+                .unwrap()
+                .control
+                .driver
+                .control()
+                .misplaced()
         };
         let before = misplaced(&bench);
         let answers = bench.answers(message.request, &bytes);
@@ -320,11 +327,11 @@ fn gossip_that_is_not_understood_is_counted_and_changes_nothing() {
     let mut random = Random::new(1, "packets");
     let to = bench.to;
     let gossip = |bench: &Bench| {
-        *bench.cluster.nodes[to].process.as_ref().unwrap().control.control().gossip()
+        *bench.cluster.nodes[to].process.as_ref().unwrap().control.driver.control().gossip()
     };
     let view = |bench: &Bench| {
         let process = bench.cluster.nodes[to].process.as_ref().unwrap();
-        process.lanes[0].lane().shared().view.members.clone()
+        process.lanes[0].driver.lane().shared().view.members.clone()
     };
     let (before, members, rows) = (gossip(&bench), view(&bench), bench.rows());
     for length in 0..500 {

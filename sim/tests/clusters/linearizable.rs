@@ -23,8 +23,8 @@ const MEMBERS: usize = 8;
 fn laps(cluster: &Cluster) -> [u64; 8] {
     let mut sum = [0; 8];
     let processes = cluster.nodes.iter().filter_map(|node| node.process.as_ref());
-    for driver in processes.flat_map(|process| &process.lanes) {
-        let laps = driver.lane().linearizable().laps().0;
+    for lane in processes.flat_map(|process| &process.lanes) {
+        let laps = lane.driver.lane().linearizable().laps().0;
         sum.iter_mut().zip(laps).for_each(|(sum, laps)| *sum += laps);
     }
     sum

@@ -40,7 +40,8 @@ fn begun(options: Options) -> Cluster {
 fn all_know_all_epochs(cluster: &Cluster) -> bool {
     let layout = cluster.decision().unwrap().layout();
     let processes = cluster.nodes.iter().filter_map(|node| node.process.as_ref());
-    let mut lanes = processes.flat_map(|process| &process.lanes).map(|lane| lane.lane().shared());
+    let mut lanes =
+        processes.flat_map(|process| &process.lanes).map(|lane| lane.driver.lane().shared());
     lanes.all(|lane| {
         let mut mine = layout.partitioner().partitions().filter(|it| lane.is_mine(*it));
         mine.all(|partition| {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -86,6 +87,12 @@ struct Core {
     barriers_begun: u64,
     peers: Option<Rc<Peers>>,
     published: Instant,
+}
+
+impl fmt::Debug for LaneCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaneCell").field("lane", &self.lane).finish_non_exhaustive()
+    }
 }
 
 impl LaneCell {
