@@ -20,6 +20,9 @@ use crate::engine::lane::LaneCell;
 /// How long a client may leave unread what it is answered.
 const UNREAD_MAX: Duration = Duration::from_secs(60);
 
+/// With less room than this, a buffer is followed by another.
+const SPARE_LEAST: usize = 512;
+
 /// A client of a lane.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -113,7 +116,12 @@ impl Client {
             return Poll::Pending;
         }
         let input = connection.input();
-        input.reserve(wanted);
+        // What is left of a buffer is used first: commands are slices of it, and the last of them keeps all of it.
+        let spare = input.capacity() - input.len();
+        if spare < SPARE_LEAST {
+            input.reserve(wanted);
+        }
+        let wanted = wanted.min(input.capacity() - input.len());
         let mut stream = self.stream.borrow_mut();
         let mut room = input.limit(wanted);
         // Reading is cancel-safe: what is not there now is read later.

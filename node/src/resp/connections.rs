@@ -277,7 +277,7 @@ impl Connections {
     }
 
     /// Goes on with what a connection has read, and asks what it wants to know.
-    pub fn pump(&self, cell: &Rc<LaneCell>, client: &Rc<Client>) {
+    pub(super) fn pump(&self, cell: &Rc<LaneCell>, client: &Rc<Client>) {
         self.with(|door, around| client.connection.borrow_mut().go_on(door, around));
         self.ask(cell, client);
         self.count_finished();

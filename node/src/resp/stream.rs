@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 /// TCP, plain or sealed.
 #[derive(Debug)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// As it is.
     Plain(TcpStream),
     /// By TLS.
@@ -23,7 +23,7 @@ impl Stream {
     ///
     /// # Errors
     /// If the socket does not tell.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         match self {
             Stream::Plain(stream) => stream.local_addr(),
             Stream::Sealed(stream) => stream.get_ref().0.local_addr(),
