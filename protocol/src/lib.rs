@@ -32,5 +32,5 @@ mod view;
 pub use effects::{Action, After, Class, ClientId, Effects};
 pub use event::{ControlEvent, Event};
 pub use lane::{Counters, Found, Lane, OpenError, Settings, Shared, Start};
-pub use slice::{Reception, SliceState, Votes};
+pub use slice::{KnownEpoch, Reception, SliceState, Votes};
 pub use view::{Liveness, View};

@@ -36,14 +36,24 @@ pub enum Reception {
 pub enum Votes {
     /// It remembers all that it promised and voted for.
     Count,
-    /// It has lost some, and abstains until every other owner was found equal under a later purge epoch than any
-    /// that it may have promised in.
+    /// It has lost some, and abstains until it has all votes of every other owner, as they were under a later purge
+    /// epoch than any that it may have promised in.
     Lost {
         /// The first such epoch.
         from: u64,
-        /// Owners that were found equal under it. In memory.
+        /// Owners whose votes are here, as they were under it or a later one. In memory.
         met: BTreeSet<NodeId>,
     },
+}
+
+/// What a node knows of the purge epoch of a slice that it does not own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownEpoch {
+    /// Borne by what it says of the slice, and by the hints of it that it keeps.
+    pub epoch: u64,
+    /// The newest that every member is known to have confirmed: where it comes to own the slice, what is older is
+    /// refused.
+    pub settled: u64,
 }
 
 impl Reception {
@@ -82,8 +92,8 @@ pub struct SliceState {
     pub actors_of: Incarnation,
     /// The purge epoch: borne by all state that is read here. Durable.
     pub epoch: u64,
-    /// State that bears an older epoch than this is refused as stale: the epoch itself once every member has
-    /// confirmed it, and an earlier one that they have until then. Durable.
+    /// State that bears an older epoch than this is refused as stale: the epoch itself once every member is known to
+    /// have confirmed it, and an earlier one that they have until then. Durable.
     pub epoch_min: u64,
     /// How far the slice is moved. Durable.
     pub replica: Replica,
@@ -145,7 +155,7 @@ impl SliceState {
         self.is_received() && self.votes == Votes::Count
     }
 
-    /// The slice was found equal here and at `with`, under the purge epoch that it is at.
+    /// All that `with` has of the slice is here, its votes included, and it was under the purge epoch that this node is at.
     pub(crate) fn met(&mut self, with: NodeId) {
         if let Votes::Lost { from, met } = &mut self.votes
             && self.epoch >= *from

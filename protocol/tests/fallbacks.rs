@@ -297,7 +297,7 @@ fn a_session_is_not_shown_less_than_it_wrote_while_owners_go_on_to_a_later_epoch
         time_left: None,
         trace: 0,
         committed: None,
-        body: Body::Purge(Box::new(Purge { decided, said: Said::Adopt })),
+        body: Body::Purge(Box::new(Purge { decided, said: Said::Adopt, settled: 0 })),
     };
     let index = cluster.nodes.iter().position(|node| node.id == owners[0]).expect("a node");
     cluster.deliver(index, owners[1], adopt);

@@ -12,8 +12,10 @@ use coterie_crdt::operation::{Expire, Operation, Reply, SetCondition, StringOper
 use coterie_protocol::Event;
 use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::rows::MemoryStore;
-use coterie_ring::{BucketKind, BucketPolicy, NodeId};
-use coterie_wire::{Body, Incarnation, Message, Outcome};
+use coterie_ring::register::{Ballot, Request};
+use coterie_ring::{BucketKind, BucketPolicy, NodeId, NodeState};
+use coterie_wire::peer::strong::RegisterRequest;
+use coterie_wire::{Body, Incarnation, Message, Outcome, RequestId};
 
 use harness::{Cluster, key};
 
@@ -143,5 +145,45 @@ fn an_owner_that_lost_its_votes_votes_again_in_a_later_epoch() {
     cluster.take_down(owners[0]);
     let request = cluster.request(&key, get());
     let answered = cluster.done(owners[2], request);
+    assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
+}
+
+/// The only owner of a strong key hands over to another, which has promised more than the first voted for, and then
+/// may have lost something: only with its vote can be decided what the other may take in.
+#[test]
+fn a_promise_of_another_owner_keeps_none_from_voting_again_nor_moves_from_their_end() {
+    let policy = BucketPolicy { replicas: 1, kind: BucketKind::Strong, ..BucketPolicy::default() };
+    let mut cluster = Cluster::new(4, policy);
+    let key = key("seat");
+    let owner = cluster.owners(&key)[0];
+    let request = cluster.request(&key, create("mine"));
+    cluster.done(owner, request);
+    cluster.lose(|_, _, message| matches!(message.body, Body::Sync(_)));
+    cluster.decide(owner, NodeState::Draining, |_| true);
+    let heir = cluster.owners(&key)[0];
+    assert_ne!(heir, owner);
+    let view = &cluster.node(owner).view;
+    let slice = view.slice(&key).expect("the bucket is known");
+    let ballot = Ballot { round: 100, proposer: owner, session: 7 };
+    let asked = RegisterRequest { key: key.clone(), request: Request::Prepare { ballot } };
+    let prepare = Message {
+        request: RequestId(7),
+        slice: Some(slice),
+        layout: view.live_sets(slice).tag(),
+        epoch: 0,
+        time_left: None,
+        trace: 0,
+        committed: None,
+        body: Body::Register(Box::new(asked)),
+    };
+    let index = cluster.nodes.iter().position(|node| node.id == heir).expect("it is a node");
+    cluster.deliver(index, owner, prepare);
+    cluster.change_view(owner, |view| (view.amnesiac, view.incarnation) = (true, Incarnation(90)));
+    cluster.heal();
+    cluster.advance(Duration::from_secs(60));
+    cluster.decide(owner, NodeState::Draining, |_| true);
+    assert_eq!(cluster.decision().moving().len(), 0, "moves are over");
+    let request = cluster.request(&key, get());
+    let answered = cluster.done(heir, request);
     assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
 }

@@ -25,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Ends all faults and waits until the cluster is in order; that it is not in time is a violation.
 pub fn settle(cluster: &mut Cluster) {
     cluster.heal();
-    // Who stands still goes on by itself; only then have all faults ended.
+    // Who stands still goes on by itself, and what is on its way over a link that was slow stays slow: only then have all
+    // faults ended.
     let stand_still = cluster.nodes.iter().map(|node| node.paused_until).max();
-    cluster.run_until(stand_still.unwrap_or_default());
+    cluster.run_until(stand_still.unwrap_or_default().max(cluster.network.quiet_at()));
     let in_order = wait(cluster);
     serve(cluster);
     if in_order {

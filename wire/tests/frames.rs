@@ -190,7 +190,12 @@ fn syncs() -> impl Iterator<Item = Body> {
         Sync::Answer {
             number: 1,
             pause,
-            answer: Box::new(Answer::Rows { parcel, more: true, incomplete: false }),
+            answer: Box::new(Answer::Rows {
+                parcel,
+                more: true,
+                incomplete: false,
+                undecided: true,
+            }),
         },
         Sync::Answer { number: 2, pause, answer: Box::new(Answer::Ended(End::Busy)) },
         Sync::Step { number: 3, step: Box::new(Step::Fetch { after: Some(address()) }) },
@@ -213,9 +218,13 @@ fn slices() -> [Body; 7] {
         Body::Move(Move::Offer),
         Body::Move(Move::Pushed { fenced: version, life: Actor(7) }),
         Body::Reception(Reception::Source { fenced: Some(version) }),
-        Body::Purge(Box::new(Purge { decided: version, said: Said::Propose(remains) })),
-        Body::Purge(Box::new(Purge { decided: version, said: Said::Reported(vec![true, false]) })),
-        Body::Purge(Box::new(Purge { decided: version, said: Said::Renew })),
+        Body::Purge(Box::new(Purge { decided: version, said: Said::Propose(remains), settled: 3 })),
+        Body::Purge(Box::new(Purge {
+            decided: version,
+            said: Said::Reported(vec![true, false]),
+            settled: 3,
+        })),
+        Body::Purge(Box::new(Purge { decided: version, said: Said::Renew, settled: 0 })),
     ]
 }
 

@@ -17,7 +17,7 @@ use crate::jobs::Deadlines;
 use crate::mutants::{Mutant, mutant};
 use crate::repair::hints::HintStore;
 use crate::rows::Batch;
-use crate::slice::{Reception, SliceState, Votes};
+use crate::slice::{KnownEpoch, Reception, SliceState, Votes};
 use crate::view::View;
 
 /// How a lane behaves. Defaults are those of DESIGN §7–§9.
@@ -121,7 +121,7 @@ pub struct Shared {
     /// The hints that this lane keeps.
     pub hints: HintStore,
     /// The purge epochs of slices that this node does not own, where an owner has told it. Durable.
-    pub epochs: BTreeMap<Slice, u64>,
+    pub epochs: BTreeMap<Slice, KnownEpoch>,
     /// The slices that count nowhere, because something was lost or is being dropped.
     pub unreceived: BTreeSet<Slice>,
     /// The slices that are received again, and whose votes on strong keys do not count yet.
@@ -175,7 +175,14 @@ impl Shared {
     #[must_use]
     pub fn epoch(&self, slice: Slice) -> u64 {
         let owned = self.slices.get(&slice).map(|state| state.epoch);
-        owned.or_else(|| self.epochs.get(&slice).copied()).unwrap_or(0)
+        owned.or_else(|| self.epochs.get(&slice).map(|known| known.epoch)).unwrap_or(0)
+    }
+
+    /// The newest purge epoch of a slice, owned or not, that every member is known here to have confirmed.
+    #[must_use]
+    pub fn settled(&self, slice: Slice) -> u64 {
+        let owned = self.slices.get(&slice).map(|state| state.epoch_min);
+        owned.or_else(|| self.epochs.get(&slice).map(|known| known.settled)).unwrap_or(0)
     }
 
     /// A slice has from now on been received so far.

@@ -14,7 +14,7 @@ use crate::mutants::{Mutant, mutant};
 use crate::repair::dirty;
 use crate::rows::address::{self, SliceRow};
 use crate::rows::{Batch, Direction, KeyRange, Rows, Space};
-use crate::slice::{Reception, SliceState, Votes};
+use crate::slice::{KnownEpoch, Reception, SliceState, Votes};
 
 /// Begins every row but that of the replica, which has a version of its own.
 const VERSION: u8 = 1;
@@ -106,8 +106,9 @@ impl Shared {
                     continue;
                 }
                 if what == SliceRow::Epoch as u8 {
-                    let epochs = decode_epoch(&value).ok_or(OpenError::Damaged { row })?;
-                    self.epochs.insert(slice, epochs.0);
+                    let (epoch, settled) =
+                        decode_epoch(&value).ok_or(OpenError::Damaged { row })?;
+                    self.epochs.insert(slice, KnownEpoch { epoch, settled });
                 } else if what == SliceRow::Replica as u8 {
                     let state = load_slice(rows, slice)?;
                     self.slices.insert(slice, state);

@@ -175,8 +175,10 @@ impl Moving {
         let (actor, of) = (fresh_actor(shared, slice), shared.view.incarnation);
         let replica = Replica::new(shared.me, sets.clone(), Quorum::Majority);
         let mut state = SliceState::begin(slice, actor, of, replica);
-        if let Some(epoch) = shared.epochs.remove(&slice) {
-            (state.epoch, state.epoch_min) = (epoch, epoch);
+        // That this node is at an epoch does not mean that every member has confirmed it: hints of an earlier one that
+        // somebody keeps are still to be taken (invariant 18).
+        if let Some(known) = shared.epochs.remove(&slice) {
+            (state.epoch, state.epoch_min) = (known.epoch, known.settled);
         }
         if shared.view.amnesiac {
             // It may have been here, and what was lost may have been of it.

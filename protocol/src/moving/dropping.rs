@@ -13,7 +13,7 @@ use crate::lane::Shared;
 use crate::lane::slices::store_epoch;
 use crate::rows::address::{self, Derived, SliceRow};
 use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space};
-use crate::slice::{Reception, SliceState};
+use crate::slice::{KnownEpoch, Reception, SliceState};
 use crate::view::View;
 
 /// The buckets whose rows one event deletes: six ranges each.
@@ -148,8 +148,9 @@ impl Moving {
             let row = address::slice_row(slice, SliceRow::Epoch);
             effects.batch.delete(Space::Control, row);
         } else {
-            store_epoch(slice, (state.epoch, state.epoch), &mut effects.batch);
-            shared.epochs.insert(slice, state.epoch);
+            let known = KnownEpoch { epoch: state.epoch, settled: state.epoch_min };
+            store_epoch(slice, (known.epoch, known.settled), &mut effects.batch);
+            shared.epochs.insert(slice, known);
         }
     }
 }

@@ -142,7 +142,8 @@ impl Moving {
         let Session::Running { fenced, life } = *session else { return };
         let now = shared.now.monotonic;
         match outcome {
-            Ok(()) => {
+            // What the other has of votes on strong keys, and this node lacks, is no part of what it brings.
+            Ok(()) | Err(SyncError::Undecided { there: false, .. }) => {
                 *session = Session::Ended { fenced, life, told: now };
                 let pushed = Move::Pushed { fenced, life };
                 tell(shared, (slice, with), pushed, effects);

@@ -89,6 +89,9 @@ impl Amnesia {
             Said::Ask => answer(shared, (slice, from), message.request, effects),
             Said::Source { fenced } => {
                 self.answered(shared, (slice, from), message, fenced, effects);
+                if fenced.is_some() {
+                    self.regained.received(shared, (slice, from), message, effects);
+                }
             }
         }
         self.schedule(shared);
@@ -135,7 +138,10 @@ impl Amnesia {
     ) {
         let Some(source) = self.sources.get_mut(&(slice, with)) else { return };
         let Source::Running { fenced } = *source else { return };
-        if outcome.is_err() {
+        // Votes on strong keys may wait for a majority that votes, of which this node may be one: they are not received,
+        // but learned, before it votes again (docs/decisions/0451).
+        let joined = matches!(outcome, Ok(()) | Err(SyncError::Undecided { .. }));
+        if !joined {
             *source = Source::Waiting { until: shared.now.monotonic + PAUSE };
             return;
         }
@@ -150,7 +156,8 @@ impl Amnesia {
             Reception::Whole | Reception::Dropping => return,
         }
         shared.receive(slice, reception, &mut effects.batch);
-        if let Some(fenced) = fenced {
+        let brought = matches!(outcome, Ok(()) | Err(SyncError::Undecided { here: false, .. }));
+        if let Some(fenced) = fenced.filter(|_| brought) {
             // It had refused what is older before this began: that is a push.
             let received = moving::Event::Received { slice, from: with, fenced };
             effects.lane(After::Synced, received.into());

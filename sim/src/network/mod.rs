@@ -238,6 +238,14 @@ impl Network {
         plans
     }
 
+    /// When the last of what is under way arrives: what was sent over a slow link is slow until then, and all that is sent
+    /// behind it.
+    #[must_use]
+    pub fn quiet_at(&self) -> Duration {
+        let connections = self.connections.values();
+        connections.flat_map(|connection| connection.last_arrival).max().unwrap_or_default()
+    }
+
     /// A node's process has ended: others learn of it only because nothing answers.
     pub fn gone(&mut self, now: Duration, node: NodeIndex, others: usize) -> Plans {
         let mut plans = Plans::new();

@@ -26,6 +26,8 @@ pub struct Purge {
     pub decided: SetVersion,
     /// What is said.
     pub said: Said,
+    /// The newest epoch that every member has confirmed, as far as the sender knows: it never says too much.
+    pub settled: u64,
 }
 
 /// What members say to each other.
@@ -54,6 +56,6 @@ pub enum Said {
 }
 
 grows! {
-    Purge { decided, said }
+    Purge { decided, said, settled }
     Remains { key, digest }
 }

@@ -168,6 +168,9 @@ pub enum Answer {
         /// Whether something could not be compared or joined so far: a delete of it is being swept, or it is
         /// damaged.
         incomplete: bool,
+        /// Whether votes on strong keys that came before could not be taken in, because more was promised.
+        #[serde(default)]
+        undecided: bool,
     },
     /// Everything was joined. Whether the digests of the slice are equal now, of a session on a slice.
     Closed {

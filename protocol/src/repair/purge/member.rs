@@ -14,7 +14,7 @@ use crate::lane::slices::store_epoch;
 use crate::mutants::{Mutant, mutant};
 use crate::replica;
 use crate::rows::Batch;
-use crate::slice::{Reception, SliceState};
+use crate::slice::{KnownEpoch, Reception, SliceState};
 
 /// How many actors of a slice stay unspent: keys known under older ones go on under the current one.
 const ACTORS_MAX: usize = 16;
@@ -143,7 +143,7 @@ pub(super) fn may_confirm(shared: &Shared, slice: Slice, epoch: u64) -> bool {
 
 /// An owner adopts an epoch: what is read from now on bears it, and new keys start under a new actor, which spends
 /// none (DESIGN §4, "Minting").
-pub(super) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
+pub(crate) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
     let actor = shared.draw_actor();
     let Some(state) = shared.slices.get_mut(&slice) else { return };
     // What is older is refused once every member has confirmed it, and not before: see `settle`.
@@ -160,8 +160,26 @@ pub(super) fn adopt(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut
 
 /// A member that does not own the slice remembers its epoch, for the hints that it may come to keep.
 pub(super) fn remember(shared: &mut Shared, slice: Slice, epoch: u64, effects: &mut Effects) {
-    shared.epochs.insert(slice, epoch);
-    store_epoch(slice, (epoch, epoch), &mut effects.batch);
+    let settled = shared.settled(slice);
+    shared.epochs.insert(slice, KnownEpoch { epoch, settled });
+    store_epoch(slice, (epoch, settled), &mut effects.batch);
+}
+
+/// Another member knows that every member has confirmed an epoch: what is older is refused from now on.
+///
+/// Only so, and from rounds that this node takes part in, is that known. What a copy begins at is an epoch that some
+/// have confirmed: a hint of an earlier one may be kept yet, that was counted (invariant 18).
+pub(super) fn heed_settled(shared: &mut Shared, slice: Slice, settled: u64, effects: &mut Effects) {
+    if settled <= shared.settled(slice) || settled > shared.epoch(slice) {
+        return;
+    }
+    if let Some(state) = shared.slices.get_mut(&slice) {
+        state.epoch_min = settled;
+        state.store_epoch(&mut effects.batch);
+    } else if let Some(known) = shared.epochs.get_mut(&slice) {
+        known.settled = settled;
+        store_epoch(slice, (known.epoch, settled), &mut effects.batch);
+    }
 }
 
 /// A message bears a later epoch than this node is at.
@@ -190,13 +208,7 @@ pub(crate) fn heed(shared: &mut Shared, from: NodeId, message: &Message, effects
     let is_empty = state.tree == Tree::default();
     match &state.reception {
         Reception::Dropping => {}
-        _ if is_empty => {
-            adopt(shared, slice, message.epoch, effects);
-            if let Some(state) = shared.slices.get_mut(&slice) {
-                state.epoch_min = state.epoch;
-                state.store_epoch(&mut effects.batch);
-            }
-        }
+        _ if is_empty => adopt(shared, slice, message.epoch, effects),
         Reception::Whole | Reception::Afresh { .. } if ahead == 1 => {
             adopt(shared, slice, message.epoch, effects);
         }

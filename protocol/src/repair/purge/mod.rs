@@ -41,7 +41,7 @@ use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Row, Rows, Space};
 use crate::strong::is_register;
 
-pub(crate) use member::heed;
+pub(crate) use member::{adopt, heed};
 pub(crate) use round::ask_to_renew;
 
 use candidates::Candidates;
@@ -180,9 +180,12 @@ impl Purges {
             return;
         }
         let about = member::About { slice, from, request: message.request, epoch: message.epoch };
+        if !matches!(purge.said, Said::Told) {
+            member::heed_settled(shared, slice, purge.settled, effects);
+        }
         match &purge.said {
             Said::Ask => learn::answer(shared, about, effects),
-            Said::Told => learn::told(shared, about, effects),
+            Said::Told => learn::told(shared, about, purge.settled, effects),
             Said::Propose(remains) => {
                 member::report(shared, about, remains, &found.roots, effects);
             }
@@ -257,7 +260,8 @@ fn members(shared: &Shared) -> impl Iterator<Item = NodeId> + '_ {
 /// A message of purges about a slice.
 fn said(shared: &Shared, about: member::About, said: Said) -> Message {
     let decided = shared.view.decision.version();
-    shared.message(about.request, about.slice, Body::Purge(Box::new(Purge { decided, said })))
+    let purge = Purge { decided, said, settled: shared.settled(about.slice) };
+    shared.message(about.request, about.slice, Body::Purge(Box::new(purge)))
 }
 
 /// What remains of `key`, where nothing of it is live.

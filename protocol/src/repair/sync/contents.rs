@@ -110,6 +110,8 @@ impl Held {
 pub(super) enum Joined {
     /// This node now has what the peer has.
     Equal,
+    /// The peer has a vote that this node may not take in, since it has promised more; and lacks none from here.
+    Undecided,
     /// This node has more than the peer.
     More,
     /// The cells are to be compared.
@@ -174,6 +176,7 @@ fn learn(
         // A promise stands in the way: what is chosen is written once more, under a later ballot.
         let settle = strong::Event::Settle { key: key.clone() };
         effects.lane(After::Written, crate::Event::Strong(settle));
+        return Joined::Undecided;
     }
     if strong::digest(&acceptor) == digest { Joined::Equal } else { Joined::More }
 }

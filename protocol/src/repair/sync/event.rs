@@ -95,6 +95,15 @@ pub enum SyncError {
     /// A key waits for the sweep of a delete, or is damaged: the rest was joined.
     #[error("some keys cannot be synchronised yet")]
     Incomplete,
+    /// All was joined but votes on strong keys: an owner has promised more than the other has voted for, and a
+    /// majority has to decide once more.
+    #[error("some strong keys wait for a decision")]
+    Undecided {
+        /// Whether this node lacks votes of the peer.
+        here: bool,
+        /// Whether the peer lacks votes of this node.
+        there: bool,
+    },
     /// As many synchronisations are under way as may be.
     #[error("too many synchronisations are under way")]
     Busy,

@@ -193,8 +193,14 @@ impl Synchroniser {
                 Ok(())
             }
             ours::Next::End(outcome) => {
-                if let Some(ours) = self.ours.get(&session).filter(|ours| ours.of_key().is_none()) {
-                    self.rest(shared, ours.slice, ours.with);
+                let of_slice = self.ours.get(&session).filter(|ours| ours.of_key().is_none());
+                if let Some((slice, with)) = of_slice.map(|ours| (ours.slice, ours.with)) {
+                    self.rest(shared, slice, with);
+                    if let Ok(()) | Err(SyncError::Undecided { here: false, .. }) = outcome
+                        && let Some(state) = shared.slices.get_mut(&slice)
+                    {
+                        state.met(with);
+                    }
                 }
                 outcome
             }

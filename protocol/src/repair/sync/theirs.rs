@@ -54,6 +54,7 @@ pub(super) struct Theirs {
     ordered: bool,
     is_closed: bool,
     incomplete: bool,
+    undecided: bool,
 }
 
 /// What is being done before the step can be answered.
@@ -153,6 +154,7 @@ impl Theirs {
             ordered: false,
             is_closed: false,
             incomplete: false,
+            undecided: false,
         };
         Ok((session, next))
     }
@@ -314,8 +316,9 @@ impl Theirs {
         }
         self.incomplete |= self.giving.incomplete;
         let more = !self.giving.wanted.is_empty();
-        let incomplete = self.incomplete;
-        Next::Answer(Answer::Rows { parcel: self.giving.parcel(), more, incomplete })
+        let (incomplete, undecided) = (self.incomplete, self.undecided);
+        let parcel = self.giving.parcel();
+        Next::Answer(Answer::Rows { parcel, more, incomplete, undecided })
     }
 
     /// Reads the next rows.
@@ -381,6 +384,7 @@ impl Theirs {
                     return Next::Work;
                 }
                 self.incomplete |= taking.incomplete;
+                self.undecided |= taking.undecided;
                 let large = taking.large.iter();
                 self.giving.wanted.extend(large.map(|key| space::at(self.slice, key)));
                 self.giving.root |= self.subject != Subject::Keys && !taking.more.is_empty();
@@ -506,7 +510,7 @@ impl Theirs {
 
     /// The key that came whole is joined: says so, or what this node has more.
     fn joined(&mut self, taking: Taking) -> Next {
-        if taking.incomplete {
+        if taking.incomplete || taking.undecided {
             return Next::Answer(Answer::Ended(End::Counting));
         }
         let large = taking.large.iter().map(|key| space::at(self.slice, key));

@@ -33,12 +33,14 @@ pub(super) struct Taking {
     cells: Option<(Key, Box<Partial>)>,
     /// Keys that this node has more of than the peer sent.
     pub(super) more: BTreeSet<Bytes>,
-    /// Keys that are now as the peer has them.
+    /// Keys of which the peer has all that there is here.
     pub(super) equal: Vec<Bytes>,
     /// Keys whose cells are to be compared.
     pub(super) large: Vec<Key>,
     /// Whether a key could not be joined.
     pub(super) incomplete: bool,
+    /// Whether a vote could not be taken in, because more was promised.
+    pub(super) undecided: bool,
 }
 
 /// What one event has read of the keys to be joined.
@@ -119,6 +121,10 @@ impl Taking {
             let prefix = KeyPrefix::new(slice.partition, &key).bytes().clone();
             match contents::join(shared, slice, sent, held, effects) {
                 Joined::Equal => self.equal.push(prefix),
+                Joined::Undecided => {
+                    self.undecided = true;
+                    self.equal.push(prefix);
+                }
                 Joined::More => {
                     self.more.insert(prefix);
                 }

@@ -69,6 +69,9 @@ pub(super) struct Ours {
     measured: Option<Measured>,
     transferred: Done,
     incomplete: bool,
+    /// Whether votes on strong keys could not be taken in because more was promised: by this node, by the peer.
+    undecided_here: bool,
+    undecided_there: bool,
 }
 
 /// The step that is to be answered.
@@ -140,6 +143,8 @@ impl Ours {
             measured: None,
             transferred: Done::default(),
             incomplete: false,
+            undecided_here: false,
+            undecided_there: false,
         }
     }
 
@@ -154,6 +159,16 @@ impl Ours {
     /// The id of its messages.
     pub(super) fn request(&self) -> RequestId {
         self.request
+    }
+
+    /// What it comes to where nothing more is exchanged.
+    fn joined(&self) -> Result<(), SyncError> {
+        let (here, there) = (self.undecided_here, self.undecided_there);
+        match (self.incomplete, here || there) {
+            (true, _) => Err(SyncError::Incomplete),
+            (false, true) => Err(SyncError::Undecided { here, there }),
+            (false, false) => Ok(()),
+        }
     }
 
     /// Sends a step, after `pause`.
@@ -272,21 +287,22 @@ impl Ours {
                 self.compare(shared, asking, effects);
                 Ok(Next::Wait)
             }
-            (Phase::Pulling { equal }, Answer::Rows { parcel, more, incomplete }) => {
+            (Phase::Pulling { equal }, Answer::Rows { parcel, more, incomplete, undecided }) => {
                 let then = if more { Then::Pull { equal } } else { Then::Give };
                 self.incomplete |= incomplete;
+                self.undecided_there |= undecided;
                 self.take(parcel, then)
             }
-            (Phase::Given, Answer::Rows { parcel, more, incomplete }) => {
+            (Phase::Given, Answer::Rows { parcel, more, incomplete, undecided }) => {
                 self.incomplete |= incomplete;
+                self.undecided_there |= undecided;
                 self.take(parcel, Then::Next { more })
             }
             (Phase::Closing, Answer::Closed { equal }) => {
                 let state = &shared.slices[&self.slice];
                 Ok(match (equal, self.incomplete) {
                     (true, false) => Next::Equal(state.tree.root()),
-                    (false, false) => Next::End(Ok(())),
-                    (_, true) => Next::End(Err(SyncError::Incomplete)),
+                    (false, _) | (_, true) => Next::End(self.joined()),
                 })
             }
             (_, _) => Err(SyncError::Refused),
@@ -482,6 +498,7 @@ impl Ours {
         effects: &mut Effects,
     ) -> Next {
         self.incomplete |= taking.incomplete;
+        self.undecided_here |= taking.undecided;
         self.large.extend(taking.large);
         for at in &taking.equal {
             self.giving.wanted.remove(at);
@@ -514,8 +531,7 @@ impl Ours {
                 self.phase = Phase::Measuring;
                 Next::Work
             }
-            Then::End if self.incomplete => Next::End(Err(SyncError::Incomplete)),
-            Then::End => Next::End(Ok(())),
+            Then::End => Next::End(self.joined()),
         }
     }
 
