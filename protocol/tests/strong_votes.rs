@@ -14,10 +14,11 @@ use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::rows::MemoryStore;
 use coterie_ring::register::{Ballot, Request};
 use coterie_ring::{BucketKind, BucketPolicy, NodeId, NodeState};
+use coterie_wire::peer::purge::Said;
 use coterie_wire::peer::strong::RegisterRequest;
 use coterie_wire::{Body, Incarnation, Message, Outcome, RequestId};
 
-use harness::{Cluster, key};
+use harness::{Cluster, id, key};
 
 fn strong() -> Cluster {
     Cluster::new(3, BucketPolicy { kind: BucketKind::Strong, ..BucketPolicy::default() })
@@ -186,4 +187,22 @@ fn a_promise_of_another_owner_keeps_none_from_voting_again_nor_moves_from_their_
     let request = cluster.request(&key, get());
     let answered = cluster.done(heir, request);
     assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
+}
+
+#[test]
+fn owners_vote_again_although_a_member_confirms_no_epoch() {
+    let policy = BucketPolicy { kind: BucketKind::Strong, ..BucketPolicy::default() };
+    // Each node leads the purges of more slices in a lane than it has rounds of at a time.
+    let mut cluster = Cluster::parted(4, 128, policy);
+    let (silent, wiped) = (id(4), id(1));
+    cluster.lose(move |from, _, message| {
+        from == silent
+            && matches!(&message.body, Body::Purge(purge) if purge.said == Said::Confirmed)
+    });
+    wipe(&mut cluster, wiped, 90);
+    cluster.advance(Duration::from_secs(60));
+    for lane in &cluster.node(wiped).lanes {
+        let strong = lane.shared().voteless.iter().filter(|slice| slice.replicas == 3);
+        assert_eq!(strong.count(), 0, "of {}", lane.shared().slices.len());
+    }
 }

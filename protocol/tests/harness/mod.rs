@@ -93,22 +93,33 @@ impl Cluster {
 
     /// A node at each place, with one bucket of this policy.
     pub(crate) fn placed(places: Vec<Place>, policy: BucketPolicy) -> Self {
-        Cluster::begun(places, 0, 2, policy)
+        Cluster::begun(places, 0, (2, 8), policy)
     }
 
     /// As [`Cluster::new`], with so many lanes to each node.
     pub(crate) fn of_lanes(nodes: u64, lanes: u16, policy: BucketPolicy) -> Self {
         let places = (1..=nodes).map(|node| Place::new("r", &node.to_string()).unwrap());
-        Cluster::begun(places.collect(), 0, lanes, policy)
+        Cluster::begun(places.collect(), 0, (lanes, 8), policy)
+    }
+
+    /// As [`Cluster::new`], with so many partitions.
+    pub(crate) fn parted(nodes: u64, partitions: usize, policy: BucketPolicy) -> Self {
+        let places = (1..=nodes).map(|node| Place::new("r", &node.to_string()).unwrap());
+        Cluster::begun(places.collect(), 0, (2, partitions), policy)
     }
 
     /// As [`Cluster::new`], with one node more that is no member yet.
     pub(crate) fn joined_by_one(nodes: u64, policy: BucketPolicy) -> Self {
         let places = (1..=nodes + 1).map(|node| Place::new("r", &node.to_string()).unwrap());
-        Cluster::begun(places.collect(), 1, 2, policy)
+        Cluster::begun(places.collect(), 1, (2, 8), policy)
     }
 
-    fn begun(places: Vec<Place>, joining: usize, lanes: u16, policy: BucketPolicy) -> Self {
+    fn begun(
+        places: Vec<Place>,
+        joining: usize,
+        (lanes, partitions): (u16, usize),
+        policy: BucketPolicy,
+    ) -> Self {
         let mut intent = Intent::new();
         let members = places.len() - joining;
         for (index, place) in places.iter().enumerate() {
@@ -117,8 +128,9 @@ impl Cluster {
             intent.set_node(id(index as u64 + 1), node).unwrap();
         }
         intent.set_bucket(BucketName::new(BUCKET).unwrap(), policy).unwrap();
-        let decision =
-            decision::bootstrap(7, Partitioner::new(8).unwrap(), &intent).map(Arc::new).unwrap();
+        let decision = decision::bootstrap(7, Partitioner::new(partitions).unwrap(), &intent)
+            .map(Arc::new)
+            .unwrap();
         let now = Now { monotonic: Duration::from_secs(1), wall_millis: 1_800_000_000_000 };
         let ids: Vec<NodeId> = (1..=places.len() as u64).map(id).collect();
         let node = |&id: &NodeId| Node::new(id, &ids, lanes, &decision, now);

@@ -25,6 +25,10 @@ const ROUND_MAX: Duration = Duration::from_secs(120);
 /// The most rounds that one lane leads at a time.
 const ROUNDS_MAX: usize = 8;
 
+/// A round that has begun so long ago gives way to a renewal: what it waits for may be a member that confirms
+/// nothing for an hour, and an owner that does not vote waits for the renewal.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(4);
+
 /// One round.
 #[derive(Debug)]
 pub(super) struct Round {
@@ -126,14 +130,32 @@ impl Purges {
         for slice in due {
             let rested = |at: &Duration| now >= *at + shared.settings.purge_pause;
             let due = all_live && self.ended.get(&slice).is_none_or(rested);
-            if self.rounds.len() < ROUNDS_MAX
-                && (due || self.renewals.contains(&slice))
+            if (due || self.renewals.contains(&slice))
                 && !self.rounds.contains_key(&slice)
                 && leads(shared, slice)
+                && self.make_room(shared, slice)
             {
                 self.begin(shared, slice, effects);
             }
         }
+    }
+
+    /// Whether another round may begin. One that is given up stays at the epoch that was adopted.
+    fn make_room(&mut self, shared: &Shared, slice: Slice) -> bool {
+        if self.rounds.len() < ROUNDS_MAX {
+            return true;
+        }
+        if !self.renewals.contains(&slice) {
+            return false;
+        }
+        let oldest = self.rounds.iter().min_by_key(|(_, round)| round.began);
+        let gives_way = |round: &Round| shared.now.monotonic >= round.began + GIVES_WAY_AFTER;
+        let Some(other) = oldest.filter(|(_, round)| gives_way(round)).map(|(slice, _)| *slice)
+        else {
+            return false;
+        };
+        self.end(shared, other);
+        true
     }
 
     fn begin(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
