@@ -5,21 +5,21 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
 
+mod counted;
+mod node;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use coterie_crdt::operation::Operation;
 use coterie_crdt::{Cells, Root, State};
 use coterie_protocol::repair::barrier::{self, BarrierId};
 use coterie_protocol::rows::address::KeyPrefix;
-use coterie_protocol::rows::{
-    Change, Direction, KeyRange, MemoryStore, NotResident, Row, Rows, Space, Store, Whole, whole,
-};
+use coterie_protocol::rows::{Change, Store, Whole, whole};
 use coterie_protocol::{
-    Action, After, ClientId, ControlEvent, Effects, Event, Lane, Liveness, Settings, Start, View,
+    Action, After, ClientId, ControlEvent, Effects, Event, Lane, Liveness, View,
 };
 use coterie_ring::decision::{self, Decision};
 use coterie_ring::{
@@ -27,27 +27,12 @@ use coterie_ring::{
 };
 use coterie_swim::Now;
 use coterie_wire::{
-    Answered, Incarnation, Key, Levels, List, Listed, Message, Outcome, Request, RequestId,
-    Response, SessionDots,
+    Answered, Key, Levels, List, Listed, Message, Outcome, Request, RequestId, Response,
+    SessionDots,
 };
 
-/// One process.
-pub(crate) struct Node {
-    pub(crate) id: NodeId,
-    pub(crate) lanes: Vec<Lane>,
-    pub(crate) store: MemoryStore,
-    pub(crate) view: View,
-    /// Whether the process runs.
-    pub(crate) runs: bool,
-    /// Whether what is committed is synced at once.
-    pub(crate) syncs: bool,
-    /// What waits for a sync, with the lane it is of.
-    held: Vec<(usize, Action)>,
-    /// Events that its lanes hand themselves, where the test lets them through one by one.
-    handed_back: Option<VecDeque<(usize, Event)>>,
-    lane_count: u16,
-    seed: u64,
-}
+use counted::Counted;
+use node::Node;
 
 /// Says of a message from, to, whether it is lost.
 type Loses = Box<dyn FnMut(NodeId, NodeId, &Message) -> bool>;
@@ -554,83 +539,6 @@ fn written(change: &Change) -> usize {
         Change::Put(_, key, row) => key.len() + row.len(),
         Change::Delete(_, key) => key.len(),
         Change::DeleteRange(..) => 0,
-    }
-}
-
-/// Rows of a storage, counted.
-struct Counted<'r> {
-    rows: &'r MemoryStore,
-    read: Cell<usize>,
-}
-
-impl Rows for Counted<'_> {
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, NotResident> {
-        self.read.set(self.read.get() + 1);
-        self.rows.get(space, key)
-    }
-
-    fn scan(
-        &self,
-        space: Space,
-        range: &KeyRange,
-        direction: Direction,
-        rows_max: usize,
-    ) -> Result<Vec<Row>, NotResident> {
-        let rows = self.rows.scan(space, range, direction, rows_max)?;
-        self.read.set(self.read.get() + rows.len());
-        Ok(rows)
-    }
-
-    fn bytes_about(&self, space: Space, range: &KeyRange) -> u64 {
-        self.rows.bytes_about(space, range)
-    }
-
-    fn free_permille(&self) -> u16 {
-        self.rows.free_permille()
-    }
-}
-
-impl Node {
-    fn new(me: NodeId, all: &[NodeId], lanes: u16, decision: &Arc<Decision>, now: Now) -> Node {
-        let seed = u64::try_from(me.0).unwrap();
-        let mut view = View::new(me, Incarnation(seed), Arc::clone(decision));
-        view.members.extend(all.iter().filter(|id| **id != me).map(|id| (*id, Liveness::Up)));
-        let mut node = Node {
-            id: me,
-            lanes: Vec::new(),
-            store: MemoryStore::new(),
-            view,
-            runs: true,
-            syncs: true,
-            held: Vec::new(),
-            handed_back: None,
-            lane_count: lanes,
-            seed,
-        };
-        node.open(now);
-        node
-    }
-
-    fn open(&mut self, now: Now) {
-        self.seed += 1_000;
-        let (lanes, view) = (self.lane_count, Arc::new(self.view.clone()));
-        let start = |lane| Start {
-            lane,
-            lanes,
-            settings: Settings::default(),
-            view: Arc::clone(&view),
-            seed: self.seed + u64::from(lane),
-            actors_spent: false,
-            now,
-        };
-        self.lanes = (0..lanes).map(|lane| Lane::open(start(lane), &self.store).unwrap()).collect();
-    }
-
-    fn restart(&mut self, now: Now) {
-        self.store = std::mem::take(&mut self.store).crash(0);
-        self.held.clear();
-        self.runs = true;
-        self.open(now);
     }
 }
 
