@@ -1,5 +1,5 @@
 //! Nodes as real processes under kill -9, SIGSTOP, networks that are cut, and disks that fill up: what clients were
-//! told is judged by the checkers that judge the simulator.
+//! told is judged by the checkers that judge the simulator. And clients that do not behave.
 //!
 //! `COTERIE_CHAOS_SEED` repeats a schedule of faults (processes themselves never repeat); `COTERIE_PROOF=1` runs longer.
 #![expect(clippy::print_stdout, reason = "a test says what it did")]
@@ -7,6 +7,7 @@
 
 mod disk;
 mod faults;
+mod hostile;
 mod judge;
 mod load;
 mod nodes;

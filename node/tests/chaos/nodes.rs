@@ -38,7 +38,8 @@ fn free(udp: bool) -> SocketAddr {
     }
 }
 
-fn coterie() -> Command {
+/// The daemon's program.
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coterie-node"));
     // What the tests are told by the environment is none of the node's business.
     command.env_clear().stdin(Stdio::null());
@@ -61,7 +62,7 @@ impl Node {
     pub(crate) fn start(&mut self) {
         assert!(self.process.is_none(), "it runs");
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let child = coterie()
+        let child = program()
             .args(&self.arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -95,6 +96,24 @@ impl Node {
             return Err("the process has ended".to_owned());
         }
         web::body(web::get(self.http, "/readyz")).map(drop)
+    }
+
+    /// Gives it one more setting, from its next start on.
+    pub(crate) fn give(&mut self, flag: &str, value: &str) {
+        self.arguments.extend([format!("--{flag}"), value.to_owned()]);
+    }
+
+    /// Its directory.
+    pub(crate) fn home(&self) -> &Path {
+        self.log.parent().expect("the log is in it")
+    }
+
+    /// How much memory its process has.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let process = self.process.as_ref().expect("it runs").id();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is told");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
     /// All that it logged.
@@ -247,6 +266,6 @@ fn path(path: &Path) -> &str {
 }
 
 fn certify(arguments: &[&str]) {
-    let output = coterie().args(arguments).output().unwrap();
+    let output = program().args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
