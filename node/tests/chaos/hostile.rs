@@ -53,7 +53,7 @@ fn clients_that_do_not_behave_are_let_go_and_keep_nobody_from_being_served() {
         most.saturating_sub(before) >> 20,
     );
     let rose = most.saturating_sub(before);
-    assert!(rose < MEMORY_MAX, "{rose} bytes more, {} were asked for", SLOW * ASKED << 20);
+    assert!(rose < MEMORY_MAX, "{rose} bytes more, {} were asked for", (SLOW * ASKED) << 20);
     drop(slow);
     drop(half);
     assert_eq!(good.ask(&["GET", "large"]).unwrap(), Reply::Bulk(Some(value.into_bytes())));
