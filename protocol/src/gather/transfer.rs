@@ -69,8 +69,8 @@ fn store(gather: &Gather) -> Result<Next, GatherError> {
         (Command::MoveElement { from, to }, Reply::Value(value)) => {
             let put = Operation::List(ListOperation::Push(to.1, vec![value.clone()]));
             let operations = if from.0 == to.0 {
-                // Within one key both are one change.
-                vec![take(from.1, value), put]
+                // Within one key both are one change; the list is at no time empty, which would drop its expiry.
+                vec![put, take(from.1, value)]
             } else {
                 vec![put]
             };
