@@ -178,6 +178,11 @@ impl Server {
         self.wall_millis += u64::try_from(by.as_millis()).unwrap();
     }
 
+    /// Sets the wall clock, in milliseconds since 1970.
+    pub(crate) fn set_wall_millis(&mut self, wall_millis: u64) {
+        self.wall_millis = wall_millis;
+    }
+
     /// Changes a user.
     pub(crate) fn set_user(&mut self, name: &str, rules: &[&str]) {
         let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
