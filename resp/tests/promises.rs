@@ -203,6 +203,30 @@ fn a_client_that_does_not_read_what_it_asked_is_not_asked_for_more() {
 }
 
 #[test]
+fn what_waited_for_a_client_to_read_is_asked_once_it_has_read() {
+    let mut server = Server::new();
+    let client = server.connect();
+    let value = "v".repeat(100_000);
+    let mut said = Vec::new();
+    for n in 0..100 {
+        let key = format!("k{n}");
+        server.command(client, &[b"SET", key.as_bytes(), value.as_bytes()]);
+        said.extend_from_slice(format!("GET {key}\r\n").as_bytes());
+    }
+    server.connection(client).input().extend_from_slice(&said);
+    server.go_on(client);
+    server.answer_all(client);
+    assert!(!server.connection(client).has_ask(), "much is unread");
+    let mut read = server.read(client).len();
+    assert!(server.connection(client).has_ask(), "whoever writes is told to ask again");
+    while server.connection(client).has_ask() {
+        server.answer_all(client);
+        read += server.read(client).len();
+    }
+    assert_eq!(read, 100 * (value.len() + "$100000\r\n\r\n".len()));
+}
+
+#[test]
 fn only_so_many_questions_are_handed_out_at_once() {
     let mut server = Server::new();
     let client = server.connect();

@@ -107,7 +107,8 @@ impl Client {
         *self.task.borrow_mut() = Some(context.waker().clone());
         self.write_with(connections, context)?;
         let mut connection = self.connection.borrow_mut();
-        if connection.has_ended() {
+        // What waited for the client to read may be asked now.
+        if connection.has_ended() || connection.has_ask() {
             return Poll::Ready(Ok(Looked::Something));
         }
         let wanted = connection.wants_input();
@@ -183,9 +184,17 @@ async fn drain(client: &Rc<Client>, cell: &Weak<LaneCell>) -> io::Result<()> {
     let written = poll_fn(|context| {
         let Some(cell) = cell.upgrade() else { return Poll::Ready(Ok(())) };
         *client.task.borrow_mut() = Some(context.waker().clone());
-        cell.connections.pump(&cell, client);
-        client.write_with(&cell.connections, context)?;
-        if client.connection.borrow().has_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        loop {
+            cell.connections.pump(&cell, client);
+            client.write_with(&cell.connections, context)?;
+            let connection = client.connection.borrow();
+            if connection.has_ended() {
+                return Poll::Ready(Ok(()));
+            }
+            if !connection.has_ask() {
+                return Poll::Pending;
+            }
+        }
     });
     tokio::select! {
         written = written => written,

@@ -340,11 +340,12 @@ impl Connections {
         self.pump(cell, client);
         let written = client.write(self);
         let connection = client.connection.borrow();
-        // The task writes what is left, ends what has ended, and reads again where it had stopped.
+        // The task writes what is left, ends what has ended, reads again where it had stopped, and asks what waited for
+        // the client to read.
         let waits = !connection.output().is_empty() || connection.has_ended();
-        let reads_again = client.is_stuck() && connection.wants_input() > 0;
+        let goes_on = connection.has_ask() || client.is_stuck() && connection.wants_input() > 0;
         drop(connection);
-        if written.is_err() || waits || reads_again {
+        if written.is_err() || waits || goes_on {
             client.wake();
         }
     }

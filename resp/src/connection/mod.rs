@@ -186,18 +186,26 @@ impl Connection {
 
     /// The next question. `None` where there is none, or as many as may be are under way.
     pub fn next_ask(&mut self) -> Option<(AskId, Ask)> {
-        if !self.pace.may_ask() || self.unread() > OUTPUT_MAX {
+        let ask = self.asks.remove(self.next_ask_at()?)?;
+        self.pace.asked += 1;
+        Some(ask)
+    }
+
+    /// Whether there is a next question. Writing can bring it about, where the client had left much unread.
+    #[must_use]
+    pub fn has_ask(&self) -> bool {
+        self.next_ask_at().is_some()
+    }
+
+    fn next_ask_at(&self) -> Option<usize> {
+        if self.asks.is_empty() || !self.pace.may_ask() || self.unread() > OUTPUT_MAX {
             return None;
         }
         // Where much is kept that waits for the first command, only that one goes on.
-        let next = if self.slots_bytes < SLOTS_BYTES_MAX {
-            0
-        } else {
-            self.asks.iter().position(|(id, _)| id.0 >> ITEM_BITS == self.first)?
-        };
-        let ask = self.asks.remove(next)?;
-        self.pace.asked += 1;
-        Some(ask)
+        if self.slots_bytes < SLOTS_BYTES_MAX {
+            return Some(0);
+        }
+        self.asks.iter().position(|(id, _)| id.0 >> ITEM_BITS == self.first)
     }
 
     /// What is to be written.
