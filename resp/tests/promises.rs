@@ -213,6 +213,8 @@ fn what_waited_for_a_client_to_read_is_asked_once_it_has_read() {
         server.command(client, &[b"SET", key.as_bytes(), value.as_bytes()]);
         said.extend_from_slice(format!("GET {key}\r\n").as_bytes());
     }
+    // Of a connection that has not shown yet how small its answers are, only so many questions go out at first.
+    let client = server.connect();
     server.connection(client).input().extend_from_slice(&said);
     server.go_on(client);
     server.answer_all(client);
