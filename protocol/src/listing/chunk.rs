@@ -9,6 +9,7 @@ use coterie_ring::{KeyHash, Partition, Partitioner};
 use coterie_wire::peer::listing::{KeyShown, ShownKeys};
 use coterie_wire::{Key, LIST_KEYS_MAX, ListFrom};
 
+use super::Found;
 use crate::rows::address::{self, KeyRow};
 use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space};
 use crate::strong::{self, StrongValue};
@@ -47,7 +48,7 @@ pub(super) struct Seen {
 
 /// Keys in the order of rows: all that an owner has up to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
+pub struct Chunk {
     pub(super) keys: Vec<Seen>,
     /// What comes next is not in it; `None` for the end of the partition.
     pub(super) end: Option<ListFrom>,
@@ -75,7 +76,7 @@ pub(super) fn stop(last: Option<Place<'_>>, next: u64) -> ListFrom {
     ListFrom { hash: next, after: same.map(|(_, _, name)| Bytes::copy_from_slice(name)) }
 }
 
-/// Reads the next keys of a bucket; `None` where rows are damaged so that it cannot be told which key they are of.
+/// Reads the next keys of a bucket.
 ///
 /// # Errors
 /// [`NotResident`]
@@ -85,7 +86,7 @@ pub(super) fn read(
     (from, keys_max): (&ListFrom, u32),
     wall_millis: u64,
     rows: &impl Rows,
-) -> Result<Option<Chunk>, NotResident> {
+) -> Result<Found, NotResident> {
     let keys_max = keys_max.clamp(1, LIST_KEYS_MAX) as usize;
     let after = from.after.as_deref();
     let mut range = address::list_range(partition, bucket, from.hash, after);
@@ -131,15 +132,15 @@ pub(super) fn read(
         }
     }
     if ended && keys.len() <= keys_max {
-        return Ok(Some(Chunk { keys, end: None }));
+        return Ok(Found::Keys(Chunk { keys, end: None }));
     }
     if keys.len() < 2 {
-        return Ok(None);
+        return Ok(Found::Damaged);
     }
     keys.truncate(keys_max + 1);
     let next = keys.pop().map_or(0, |next| next.hash);
     let end = Some(stop(keys.last().map(Seen::place), next));
-    Ok(Some(Chunk { keys, end }))
+    Ok(Found::Keys(Chunk { keys, end }))
 }
 
 /// Takes in a page of rows: roots are judged, cells skipped. Gives where the next page begins: after the cells of the

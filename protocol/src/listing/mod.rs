@@ -61,13 +61,12 @@ pub enum Event {
 
 /// The rows that an event of a listing needs.
 #[derive(Debug)]
-pub struct Found(Finding);
-
-#[derive(Debug)]
-enum Finding {
+pub enum Found {
+    /// None.
     Nothing,
-    Chunk(Chunk),
-    /// Rows are damaged so that it cannot be told which key they are of.
+    /// Those of the next keys.
+    Keys(Chunk),
+    /// They are damaged so that it cannot be told which key they are of.
     Damaged,
 }
 
@@ -127,10 +126,10 @@ impl Listings {
         list: &List,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
-        let Route::Here(plan) = route(shared, list) else { return Ok(Found(Finding::Nothing)) };
+        let Route::Here(plan) = route(shared, list) else { return Ok(Found::Nothing) };
         let (slice, wall) = (plan.slice, shared.now.wall_millis);
         let place = (&list.from, list.keys_max);
-        found(chunk::read(slice.partition, &list.bucket, place, wall, rows))
+        chunk::read(slice.partition, &list.bucket, place, wall, rows)
     }
 
     /// Reads what a peer's message needs.
@@ -144,18 +143,18 @@ impl Listings {
         message: &Message,
         rows: &impl Rows,
     ) -> Result<Found, NotResident> {
-        let Body::Listing(said) = &message.body else { return Ok(Found(Finding::Nothing)) };
+        let Body::Listing(said) = &message.body else { return Ok(Found::Nothing) };
         match &**said {
             Listing::Forward(list) => self.read(shared, list, rows),
             Listing::Show(show) => match admit::listing(shared, from, message, show) {
                 Ok(state) => {
                     let (slice, wall) = (state.slice, shared.now.wall_millis);
                     let place = (&show.from, show.keys_max);
-                    found(chunk::read(slice.partition, &show.bucket, place, wall, rows))
+                    chunk::read(slice.partition, &show.bucket, place, wall, rows)
                 }
-                Err(_) => Ok(Found(Finding::Nothing)),
+                Err(_) => Ok(Found::Nothing),
             },
-            Listing::Forwarded(_) | Listing::Shown(_) => Ok(Found(Finding::Nothing)),
+            Listing::Forwarded(_) | Listing::Shown(_) => Ok(Found::Nothing),
         }
     }
 
@@ -172,9 +171,9 @@ impl Listings {
         match event {
             Event::Again { listing } => match self.under_way.get(listing) {
                 Some(under_way) => self.read(shared, &under_way.list, rows),
-                None => Ok(Found(Finding::Nothing)),
+                None => Ok(Found::Nothing),
             },
-            Event::Read { .. } => Ok(Found(Finding::Nothing)),
+            Event::Read { .. } => Ok(Found::Nothing),
         }
     }
 
@@ -239,12 +238,12 @@ impl Listings {
         effects: &mut Effects,
     ) {
         let id = shared.draw_request();
-        let own = match found.0 {
-            Finding::Chunk(own) => own,
-            Finding::Damaged => {
+        let own = match found {
+            Found::Keys(own) => own,
+            Found::Damaged => {
                 return under_way.unavailable(shared, Unavailable::Damaged, effects);
             }
-            Finding::Nothing => return under_way.unavailable(shared, Unavailable::Nobody, effects),
+            Found::Nothing => return under_way.unavailable(shared, Unavailable::Nobody, effects),
         };
         let Some(state) = shared.slices.get(&under_way.plan.slice) else {
             return under_way.unavailable(shared, Unavailable::Nobody, effects);
@@ -507,10 +506,10 @@ fn show_keys(
 ) {
     let (id, Some(slice)) = (message.request, message.slice) else { return };
     let refusal = admit::listing(shared, from, message, show).err();
-    let body = match (refusal, found.0) {
-        (None, Finding::Chunk(own)) => Body::Listing(Box::new(Listing::Shown(own.show()))),
+    let body = match (refusal, found) {
+        (None, Found::Keys(own)) => Body::Listing(Box::new(Listing::Shown(own.show()))),
         // What it has not read it cannot show; another owner may.
-        (None, Finding::Nothing | Finding::Damaged) => Body::Refused(PeerRefusal::NotReceived),
+        (None, Found::Nothing | Found::Damaged) => Body::Refused(PeerRefusal::NotReceived),
         (Some(refusal), _) => {
             admit::note(shared, from, refusal, effects);
             Body::Refused(refusal.to_peer())
@@ -518,8 +517,4 @@ fn show_keys(
     };
     let answer = admit::answer(shared, id, slice, body);
     effects.send(from, Class::Requests, Message { trace: message.trace, ..answer });
-}
-
-fn found(chunk: Result<Option<Chunk>, NotResident>) -> Result<Found, NotResident> {
-    Ok(Found(chunk?.map_or(Finding::Damaged, Finding::Chunk)))
 }
