@@ -4,16 +4,25 @@ use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::OwnerSet;
-use coterie_wire::QuorumCount;
+use coterie_wire::peer::listing::{Listing, ShowKeys, ShownKeys};
+use coterie_wire::{Body, QuorumCount, RequestId, Unavailable};
 use smallvec::SmallVec;
 
 use super::chunk::Chunk;
 use super::plan::Plan;
+use super::reading::Reading;
+use super::request::{Phase, UnderWay};
+use super::{Found, Listings};
+use crate::effects::{Class, Effects};
+use crate::lane::Shared;
 use crate::slice::SliceState;
 use crate::view::{Liveness, View};
 
 /// After so long another owner is asked in place of one that has not answered.
 const LATE: Duration = Duration::from_millis(250);
+
+/// How long what is not to be had just now is waited for before it is asked for again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// What an owner that was asked has said.
 #[derive(Debug)]
@@ -170,5 +179,97 @@ impl Gathering {
     pub(super) fn next_deadline(&self) -> Duration {
         let waited = self.asked.iter().filter(|asked| matches!(asked.said, Said::Nothing));
         waited.map(|asked| asked.at + LATE).min().unwrap_or(Duration::MAX)
+    }
+}
+
+impl Listings {
+    /// Asks other owners which keys they have.
+    pub(super) fn gather(
+        &mut self,
+        shared: &mut Shared,
+        mut under_way: UnderWay,
+        found: Found,
+        effects: &mut Effects,
+    ) {
+        let id = shared.draw_request();
+        let own = match found {
+            Found::Keys(own) => own,
+            Found::Damaged => {
+                return under_way.unavailable(shared, Unavailable::Damaged, effects);
+            }
+            Found::Nothing => return under_way.unavailable(shared, Unavailable::Nobody, effects),
+        };
+        let Some(state) = shared.slices.get(&under_way.plan.slice) else {
+            return under_way.unavailable(shared, Unavailable::Nobody, effects);
+        };
+        match Gathering::new(&shared.view, state, &under_way.plan, own) {
+            Ok(gathering) => {
+                under_way.phase = Phase::Gathering(Box::new(gathering));
+                self.go_on(shared, id, under_way, effects);
+            }
+            Err(count) => under_way.unavailable(shared, Unavailable::Owners(count), effects),
+        }
+    }
+
+    /// Looks at how far the answers of owners are.
+    pub(super) fn go_on(
+        &mut self,
+        shared: &mut Shared,
+        id: RequestId,
+        mut under_way: UnderWay,
+        effects: &mut Effects,
+    ) {
+        let now = shared.now.monotonic;
+        let UnderWay { list, plan, deadline, phase, .. } = &mut under_way;
+        let Phase::Gathering(gathering) = phase else {
+            self.under_way.insert(id, under_way);
+            return;
+        };
+        match gathering.progress(&shared.view, plan) {
+            Gathered::Enough => {
+                let reading = Reading::begin(gathering, shared.me, list.keys_max);
+                *phase = Phase::Reading(reading);
+                self.read_on(shared, id, under_way, effects);
+            }
+            Gathered::TooFew(count) => {
+                *phase = Phase::Waiting { until: now + AGAIN, count };
+                self.under_way.insert(id, under_way);
+            }
+            Gathered::Open => {
+                for node in gathering.ask(&shared.view, plan, now) {
+                    let show = ShowKeys {
+                        bucket: list.bucket.clone(),
+                        from: list.from.clone(),
+                        keys_max: list.keys_max,
+                        set: gathering.set.version,
+                        quorum: plan.quota.readiness(),
+                    };
+                    let body = Body::Listing(Box::new(Listing::Show(show)));
+                    let mut message = shared.message(id, plan.slice, body);
+                    message.time_left = Some(deadline.saturating_sub(now));
+                    effects.send(node, Class::Requests, message);
+                }
+                self.under_way.insert(id, under_way);
+            }
+        }
+    }
+
+    /// An owner has shown which keys it has.
+    pub(super) fn shown(
+        &mut self,
+        shared: &mut Shared,
+        from: NodeId,
+        id: RequestId,
+        shown: &ShownKeys,
+        effects: &mut Effects,
+    ) {
+        let Some(mut under_way) = self.under_way.remove(&id) else { return };
+        if let Phase::Gathering(gathering) = &mut under_way.phase {
+            let list = &under_way.list;
+            let partitioner = shared.view.decision.layout().partitioner();
+            let place = (&list.bucket[..], &list.from);
+            gathering.take(from, Some(Chunk::shown_by(shown.clone(), place, partitioner)));
+        }
+        self.go_on(shared, id, under_way, effects);
     }
 }

@@ -7,7 +7,8 @@ use coterie_wire::peer::listing::Listing;
 use coterie_wire::{Body, List, Listed, RequestId, Unavailable};
 use smallvec::SmallVec;
 
-use super::{Listings, Phase, UnderWay};
+use super::Listings;
+use super::request::{Phase, UnderWay};
 use crate::coordinator::target;
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;

@@ -8,10 +8,11 @@ use coterie_wire::{
     Unavailable,
 };
 
+use super::Listings;
 use super::asking::Gathering;
 use super::chunk::Chunk;
 use super::page::Draft;
-use super::{Listings, Phase, UnderWay};
+use super::request::{Phase, UnderWay};
 use crate::coordinator;
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
