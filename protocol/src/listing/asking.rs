@@ -135,7 +135,7 @@ impl Gathering {
 
     /// What the answers amount to.
     pub(super) fn progress(&self, view: &View, plan: &Plan) -> Gathered {
-        let shown = plan.quota.count(view, &self.set, |node| self.has_shown(view.me, node));
+        let shown = self.count(view, plan);
         if shown.have >= shown.need {
             return Gathered::Enough;
         }
