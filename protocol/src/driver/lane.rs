@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::mem;
 
 use coterie_swim::Now;
-use coterie_wire::Key;
+use coterie_wire::{Body, Key};
 
-use super::{Storage, subject};
+use super::Storage;
 use crate::control::SyncPolicy;
 use crate::effects::{Action, After, Effects};
 use crate::event::Event;
@@ -241,5 +241,22 @@ impl<F: Default> LaneDriver<F> {
         }
         self.gathered = gathered;
         Ok(())
+    }
+}
+
+/// The key that an event is about, of those that queue behind each other.
+fn subject(event: &Event) -> Option<&Key> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events are about no key")]
+    match event {
+        Event::Request { request, .. } => Some(&request.key),
+        Event::Message { message, .. } => match &message.body {
+            Body::Forward(request) => Some(&request.key),
+            Body::Write(write) => Some(&write.key),
+            Body::Read(read) => Some(&read.key),
+            Body::Query(query) => Some(&query.key),
+            Body::Register(register) => Some(&register.key),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -7,9 +7,6 @@
 mod control;
 mod lane;
 
-use coterie_wire::{Body, Key};
-
-use crate::event::Event;
 use crate::rows::{Batch, Rows, StoreError};
 
 pub use control::{ControlDriver, ControlTurn, Packet};
@@ -40,22 +37,4 @@ pub trait Storage {
 
     /// Whether a sync has covered the commits up to `number`.
     fn is_synced(&self, number: u64) -> bool;
-}
-
-/// The key that an event is about, of those that queue behind each other.
-#[must_use]
-pub fn subject(event: &Event) -> Option<&Key> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "most events are about no key")]
-    match event {
-        Event::Request { request, .. } => Some(&request.key),
-        Event::Message { message, .. } => match &message.body {
-            Body::Forward(request) => Some(&request.key),
-            Body::Write(write) => Some(&write.key),
-            Body::Read(read) => Some(&read.key),
-            Body::Query(query) => Some(&query.key),
-            Body::Register(register) => Some(&register.key),
-            _ => None,
-        },
-        _ => None,
-    }
 }
