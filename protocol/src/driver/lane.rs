@@ -34,7 +34,6 @@ pub struct LaneDriver<F> {
 struct Parked<F> {
     id: u64,
     event: Event,
-    key: Option<Key>,
     fetched: F,
     behind: VecDeque<Event>,
 }
@@ -192,7 +191,7 @@ impl<F: Default> LaneDriver<F> {
             return Some(event);
         }
         let Some(key) = subject(&event) else { return Some(event) };
-        let Some(parked) = self.parked.iter_mut().find(|it| it.key.as_ref() == Some(key)) else {
+        let Some(parked) = self.parked.iter_mut().find(|it| subject(&it.event) == Some(key)) else {
             return Some(event);
         };
         parked.behind.push_back(event);
@@ -201,9 +200,8 @@ impl<F: Default> LaneDriver<F> {
 
     fn park(&mut self, event: Event) -> u64 {
         self.parked_count += 1;
-        let (id, key) = (self.parked_count, subject(&event).cloned());
-        let (fetched, behind) = (F::default(), VecDeque::new());
-        self.parked.push(Parked { id, event, key, fetched, behind });
+        let (id, fetched, behind) = (self.parked_count, F::default(), VecDeque::new());
+        self.parked.push(Parked { id, event, fetched, behind });
         id
     }
 
