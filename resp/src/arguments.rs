@@ -68,12 +68,6 @@ impl<'a> Arguments<'a> {
         self.words.len()
     }
 
-    /// All words, the name first.
-    #[must_use]
-    pub fn words(&self) -> &'a [Bytes] {
-        self.words
-    }
-
     /// The words from the one at `index` on; none where there are fewer.
     #[must_use]
     pub fn from(&self, index: usize) -> &'a [Bytes] {

@@ -34,11 +34,6 @@ impl<'a> Encoder<'a> {
         self.protocol = protocol;
     }
 
-    /// The same buffer, for what hands it on.
-    pub fn reborrow(&mut self) -> Encoder<'_> {
-        Encoder { out: self.out, protocol: self.protocol }
-    }
-
     /// A status, such as `OK`. It has no line breaks.
     pub fn simple(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());

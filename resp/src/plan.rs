@@ -30,8 +30,6 @@ pub type GatherShapeWith = Box<dyn Fn(&Done, &mut Encoder<'_>) + Send>;
 /// What a command becomes.
 #[derive(Debug)]
 pub enum Plan {
-    /// An answer that needs nothing.
-    Answer(fn(&mut Encoder<'_>)),
     /// Operations on one key, evaluated as one.
     Key {
         /// Which.

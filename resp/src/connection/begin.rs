@@ -91,9 +91,7 @@ impl Connection {
                 let levels = self.ask_request(number, 0, key.clone(), operations, true, door);
                 Work::Key { key, levels, shape: KeyShape::All(Box::new(explain::encode)) }
             }
-            Step::Done | Step::Close | Step::Plan(Plan::Answer(_)) => {
-                unreachable!("what needs nothing is answered at once")
-            }
+            Step::Done | Step::Close => unreachable!("what needs nothing is answered at once"),
         };
         if let Some(slot) = self.slot_mut(number) {
             slot.work = work;

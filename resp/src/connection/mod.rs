@@ -214,11 +214,6 @@ impl Connection {
         &self.output[self.written..]
     }
 
-    /// Where input goes, and what is to be written: for reading and writing at once.
-    pub fn buffers(&mut self) -> (&mut BytesMut, &[u8]) {
-        (&mut self.input, &self.output[self.written..])
-    }
-
     /// So many bytes of the output have been written.
     ///
     /// # Panics
@@ -500,12 +495,8 @@ fn is_fence(step: &Step) -> bool {
         | Step::Close
         | Step::Ask(..)
         | Step::Explain(_)
-        | Step::Plan(
-            Plan::Answer(_)
-            | Plan::Key { .. }
-            | Plan::Gather { .. }
-            | Plan::FirstOf(_)
-            | Plan::Scan(_),
-        ) => false,
+        | Step::Plan(Plan::Key { .. } | Plan::Gather { .. } | Plan::FirstOf(_) | Plan::Scan(_)) => {
+            false
+        }
     }
 }

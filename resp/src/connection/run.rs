@@ -100,7 +100,7 @@ impl Connection {
         let arguments = Arguments::new(words, &bucket, around.wall_millis, random);
         match command.run {
             Run::Data(plan) => match plan(&arguments) {
-                Ok(plan) => self.enter(place, Step::Plan(plan), bytes, door, around),
+                Ok(plan) => self.enter(place, Step::Plan(plan), bytes, around),
                 Err(error) => {
                     door.calls[place].failed += 1;
                     self.at_once(around, |encoder| encoder.error(error.text()));
@@ -121,7 +121,7 @@ impl Connection {
                             self.end_after_replies();
                         }
                     }
-                    Ok(step) => self.enter(place, step, bytes, door, around),
+                    Ok(step) => self.enter(place, step, bytes, around),
                     Err(error) => {
                         door.calls[place].failed += 1;
                         self.at_once(around, |encoder| encoder.error(error.text()));
@@ -136,18 +136,7 @@ impl Connection {
     }
 
     /// A plan becomes a slot, and begins unless others use its keys before it.
-    fn enter(
-        &mut self,
-        place: usize,
-        step: Step,
-        bytes: usize,
-        door: &mut Door,
-        around: &Surroundings<'_>,
-    ) {
-        if let Step::Plan(Plan::Answer(answer)) = step {
-            door.answered(place, std::time::Duration::ZERO, None, Ended::Done);
-            return self.at_once(around, answer);
-        }
+    fn enter(&mut self, place: usize, step: Step, bytes: usize, around: &Surroundings<'_>) {
         let hashes = match hashes_of(&step) {
             Ok(hashes) => hashes,
             Err(error) => return self.at_once(around, |encoder| encoder.error(error.text())),
@@ -214,7 +203,7 @@ fn hashes_of(step: &Step) -> Result<Hashes, CommandError> {
             Ok(sequence::hashes(first_of.keys.iter().map(|key| key.hash())))
         }
         Step::Plan(Plan::Gather { command, .. }) => gathered(command),
-        Step::Plan(Plan::Answer(_) | Plan::Keyspace(_))
+        Step::Plan(Plan::Keyspace(_))
         | Step::Done
         | Step::Close
         | Step::Ask(..)
