@@ -138,12 +138,6 @@ impl Client {
         self.bucket = bucket_of(database);
     }
 
-    /// The number of the bucket that it has selected, where it has one.
-    #[must_use]
-    pub fn database(&self) -> Option<u8> {
-        (0..DATABASES).find(|database| bucket_of(*database) == self.bucket)
-    }
-
     /// How long its next command may take.
     #[must_use]
     pub fn time_left(&self, door: &Door) -> Duration {
@@ -188,6 +182,12 @@ impl Client {
 
 fn wrote(answered: &Answered) -> bool {
     !answered.changed.minted.is_empty()
+}
+
+/// The number of a bucket, where it has one.
+#[must_use]
+pub fn database_of(bucket: &[u8]) -> Option<u8> {
+    (0..DATABASES).find(|database| bucket_of(*database) == bucket)
 }
 
 /// The name of a numbered bucket.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::handshake::client_name;
 use crate::arguments::{Arguments, CommandError, parse_integer};
-use crate::client::{Replies, bucket_of};
+use crate::client::{Replies, database_of};
 use crate::desk::{Desk, Step};
 use crate::encoder::Encoder;
 use crate::facts::{ClientFacts, KillFilter, Query, Told};
@@ -400,7 +400,7 @@ fn list(
 /// A connection as a line, in the words of Redis.
 fn line(client: &ClientFacts) -> String {
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let database = (0..16).find(|database| bucket_of(*database) == client.bucket);
+    let database = database_of(&client.bucket);
     let database = database.map_or_else(|| text(&client.bucket), |number| number.to_string());
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={} flags=N db={database} sub=0 psub=0 ssub=0 multi=-1 \

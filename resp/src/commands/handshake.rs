@@ -110,13 +110,19 @@ fn select(
     arguments: &Arguments<'_>,
     encoder: &mut Encoder<'_>,
 ) -> Result<Step, CommandError> {
-    let index = parse_integer(arguments.word(1))
-        .ok_or(CommandError::Text("ERR value is not an integer or out of range"))?;
-    let index = u8::try_from(index).ok().filter(|index| *index < DATABASES);
-    let index = index.ok_or(CommandError::Text("ERR DB index is out of range"))?;
-    desk.client.select(index);
+    desk.client.select(database(arguments, 1)?);
     encoder.ok();
     Ok(Step::Done)
+}
+
+/// The number of a bucket that the word at `index` says.
+///
+/// # Errors
+/// Redis's.
+pub(super) fn database(arguments: &Arguments<'_>, index: usize) -> Result<u8, CommandError> {
+    let number = u8::try_from(arguments.integer(index)?).ok();
+    let number = number.filter(|number| *number < DATABASES);
+    number.ok_or(CommandError::Text("ERR DB index is out of range"))
 }
 
 const WRONG_PASS: CommandError =

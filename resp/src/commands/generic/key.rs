@@ -5,6 +5,8 @@ use coterie_crdt::operation::{KeyOperation, Operation, Reply};
 use coterie_protocol::gather::{Command as Gather, Original, There};
 
 use crate::arguments::{Arguments, CommandError};
+use crate::client::bucket_of;
+use crate::commands::handshake::database;
 use crate::commands::shape;
 use crate::plan::Plan;
 
@@ -58,13 +60,9 @@ pub(super) fn copy(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
         if arguments.is(at, "REPLACE") {
             there = There::Replaced;
         } else if arguments.is(at, "DB") && at + 1 < arguments.count() {
-            let database = arguments.integer(at + 1)?;
-            if *arguments.bucket() != format!("db{database}") {
-                return Err(if (0..16).contains(&database) {
-                    CommandError::Text("ERR COPY to another database is not possible here")
-                } else {
-                    CommandError::Text("ERR DB index is out of range")
-                });
+            if *arguments.bucket() != bucket_of(database(arguments, at + 1)?) {
+                let text = "ERR COPY to another database is not possible here";
+                return Err(CommandError::Text(text));
             }
             at += 1;
         } else {
