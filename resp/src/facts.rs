@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_ring::{Level, NodeId};
+use coterie_ring::Level;
 
 /// Something that only the node knows, or can do for all its connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,13 +243,4 @@ pub struct SlowCommand {
     pub address: SocketAddr,
     /// What that client calls itself.
     pub client: Bytes,
-}
-
-/// A node of the cluster, as clients may reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DoorAddress {
-    /// The node.
-    pub node: NodeId,
-    /// Where clients reach it.
-    pub address: SocketAddr,
 }

@@ -3,6 +3,8 @@
 //! Any node answers for any key, so the 16,384 slots are dealt evenly over the members that are up, and nothing is ever
 //! moved: a client that sends a key to the node of its slot spreads its load, no more.
 
+use std::net::SocketAddr;
+
 use coterie_protocol::View;
 use coterie_ring::NodeId;
 
@@ -10,7 +12,6 @@ use super::server;
 use crate::arguments::{Arguments, CommandError};
 use crate::desk::{Desk, Step};
 use crate::encoder::Encoder;
-use crate::facts::DoorAddress;
 use crate::table::{Command, Flag, Group, Run};
 
 /// Slots of a Redis cluster.
@@ -172,10 +173,17 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Members that are up, as clients reach them, in the order of their ids.
-fn members(desk: &Desk<'_>) -> Vec<DoorAddress> {
+/// A node of the cluster, as clients may reach it.
+#[derive(Clone, Copy)]
+struct Member {
+    node: NodeId,
+    address: SocketAddr,
+}
+
+/// Members that are up, in the order of their ids.
+fn members(desk: &Desk<'_>) -> Vec<Member> {
     let view: &View = desk.around.view;
-    let mut members: Vec<DoorAddress> = view
+    let mut members: Vec<Member> = view
         .decision
         .layout()
         .members()
@@ -187,7 +195,7 @@ fn members(desk: &Desk<'_>) -> Vec<DoorAddress> {
             } else {
                 view.attributes.get(&member.id)?.resp.into()
             };
-            Some(DoorAddress { node: member.id, address })
+            Some(Member { node: member.id, address })
         })
         .collect();
     members.sort_by_key(|member| member.node);
