@@ -67,8 +67,6 @@ pub struct Client {
     pub session: Session,
     /// Whether it wants replies.
     pub replies: Replies,
-    /// Whether it asked not to be closed for memory.
-    pub no_evict: bool,
     /// The fewest other owners that hold any write of its durably; `None` before the first.
     pub least_others: Option<usize>,
 }
@@ -102,7 +100,6 @@ impl Client {
             guarantee: Guarantee::default(),
             session: Session::default(),
             replies: Replies::On,
-            no_evict: false,
             least_others: None,
         }
     }

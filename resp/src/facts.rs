@@ -189,8 +189,6 @@ pub struct ClientFacts {
     pub library_name: Bytes,
     /// And version.
     pub library_version: Bytes,
-    /// Whether it asked not to be closed for memory.
-    pub no_evict: bool,
 }
 
 /// Which connections are to be closed: those that all filters name.

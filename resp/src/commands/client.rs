@@ -123,12 +123,8 @@ static SUBCOMMANDS: &[Command] = &[
         arity: 3,
         flags: ADMIN,
         since: "7.0.0",
-        summary: "Says whether the connection may be closed where memory runs short.",
-        run: Run::Desk(|desk, arguments, encoder| {
-            desk.client.no_evict = on_or_off(arguments, 2)?;
-            encoder.ok();
-            Ok(Step::Done)
-        }),
+        summary: "Accepted; no connection is closed because memory runs short.",
+        run: Run::Desk(accepted),
         ..BASE
     },
     Command {
@@ -136,11 +132,7 @@ static SUBCOMMANDS: &[Command] = &[
         arity: 3,
         since: "7.2.0",
         summary: "Accepted; reads change nothing of a key here.",
-        run: Run::Desk(|_desk, arguments, encoder| {
-            on_or_off(arguments, 2)?;
-            encoder.ok();
-            Ok(Step::Done)
-        }),
+        run: Run::Desk(accepted),
         ..BASE
     },
     Command {
@@ -236,12 +228,17 @@ static SUBCOMMANDS: &[Command] = &[
     },
 ];
 
-fn on_or_off(arguments: &Arguments<'_>, index: usize) -> Result<bool, CommandError> {
-    match () {
-        () if arguments.is(index, "ON") => Ok(true),
-        () if arguments.is(index, "OFF") => Ok(false),
-        () => Err(CommandError::SYNTAX),
+/// `ON` or `OFF`, which here is the same.
+fn accepted(
+    _desk: &mut Desk<'_>,
+    arguments: &Arguments<'_>,
+    encoder: &mut Encoder<'_>,
+) -> Result<Step, CommandError> {
+    if !arguments.is(2, "ON") && !arguments.is(2, "OFF") {
+        return Err(CommandError::SYNTAX);
     }
+    encoder.ok();
+    Ok(Step::Done)
 }
 
 fn pause(

@@ -296,7 +296,6 @@ impl Connection {
             under_way: self.slots.len(),
             library_name: client.library_name.clone(),
             library_version: client.library_version.clone(),
-            no_evict: client.no_evict,
         }
     }
 
