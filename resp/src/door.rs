@@ -133,13 +133,13 @@ impl Door {
         &mut self,
         wall_millis: u64,
         took: Duration,
-        words: Vec<Bytes>,
+        name: &'static str,
         address: SocketAddr,
         client: Bytes,
     ) {
         let number = self.slow_ever;
         self.slow_ever += 1;
         self.slow.truncate(SLOW_MAX - 1);
-        self.slow.push_front(SlowCommand { number, wall_millis, took, words, address, client });
+        self.slow.push_front(SlowCommand { number, wall_millis, took, name, address, client });
     }
 }

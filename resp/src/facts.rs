@@ -235,8 +235,8 @@ pub struct SlowCommand {
     pub wall_millis: u64,
     /// How long it took.
     pub took: Duration,
-    /// Its name and first words, cut off.
-    pub words: Vec<Bytes>,
+    /// Its name: what came behind it is not kept.
+    pub name: &'static str,
     /// Whose it was.
     pub address: SocketAddr,
     /// What that client calls itself.

@@ -340,8 +340,8 @@ fn slow(
             encoder.integer(i64::try_from(command.number).unwrap_or(i64::MAX));
             encoder.integer(i64::try_from(command.wall_millis / 1_000).unwrap_or(i64::MAX));
             encoder.integer(micros(command.took));
-            encoder.array(command.words.len());
-            command.words.iter().for_each(|word| encoder.bulk(word));
+            encoder.array(1);
+            encoder.bulk(command.name.as_bytes());
             encoder.bulk(command.address.to_string().as_bytes());
             encoder.bulk(&command.client);
         }

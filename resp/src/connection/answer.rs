@@ -231,9 +231,8 @@ impl Connection {
         door.answered(place, took, self.client.levels.write, ended);
         if door.parameters.slow().is_some_and(|slow| took >= slow) {
             let name = table::all().nth(place).map_or("", |command| command.name);
-            let words = vec![Bytes::from_static(name.as_bytes())];
             let (address, client) = (self.client.address, self.client.name.clone());
-            door.remember_slow(around.wall_millis, took, words, address, client);
+            door.remember_slow(around.wall_millis, took, name, address, client);
         }
     }
 }
