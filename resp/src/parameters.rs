@@ -62,12 +62,10 @@ pub struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        let values = KNOWN.iter().map(|(name, value, _)| (*name, (*value).to_owned()));
-        Parameters {
-            values: values.collect(),
-            timeout: Duration::ZERO,
-            slow: Some(Duration::from_millis(10)),
-        }
+        let values = KNOWN.iter().map(|(name, value, _)| (*name, (*value).to_owned())).collect();
+        let mut parameters = Parameters { values, timeout: Duration::ZERO, slow: None };
+        parameters.derive();
+        parameters
     }
 }
 
