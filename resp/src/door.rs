@@ -80,9 +80,17 @@ impl Door {
     /// A door that nobody has come through yet.
     #[must_use]
     pub fn new(settings: DoorSettings, users: Arc<Users>) -> Door {
+        let mut parameters = Parameters::default();
+        let known = [
+            ("port", settings.address.port().to_string()),
+            ("proto-max-bulk-len", settings.limits.word_bytes_max.to_string()),
+        ];
+        for (name, value) in known {
+            parameters.configure(name, &value);
+        }
         Door {
             users,
-            parameters: Parameters::default(),
+            parameters,
             paused_until: None,
             calls: vec![Calls::default(); table::count()],
             finished: Vec::new(),
