@@ -9,6 +9,7 @@ use coterie_protocol::View;
 use coterie_ring::KeyHash;
 use coterie_wire::{Key, LIST_KEYS_MAX, ListFrom, Listed, Outcome, Page};
 
+use crate::ask::ITEMS;
 use crate::encoder::Encoder;
 use crate::glob;
 use crate::outcome;
@@ -22,9 +23,6 @@ const DELETES_MAX: usize = 64;
 
 /// Partitions that one `SCAN` looks at before it answers, though it has found fewer keys than it was asked for.
 const SCAN_PARTITIONS_MAX: usize = 128;
-
-/// Numbers of a walk's questions: as many as a connection has for the parts of a command.
-const ITEMS: u32 = 1 << 24;
 
 /// Bytes of names that one reply may have.
 const NAMES_BYTES_MAX: usize = 16 << 20;

@@ -5,10 +5,10 @@ use coterie_crdt::operation::Reply;
 use coterie_protocol::repair::barrier;
 use coterie_wire::{Listed, Outcome};
 
+use super::Connection;
 use super::begin::page_of;
 use super::sequence::Number;
 use super::slot::Work;
-use super::{Connection, ITEM_BITS};
 use crate::ask::{Answer, AskId};
 use crate::door::{Door, Surroundings};
 use crate::encoder::Encoder;
@@ -31,24 +31,22 @@ impl Connection {
         around: &Surroundings<'_>,
     ) {
         self.pace.answered(bytes_of(&answer));
-        let number = id.0 >> ITEM_BITS;
-        let item = usize::try_from(id.0 & ((1 << ITEM_BITS) - 1)).expect("24 bits");
-        if let Some(slot) = self.slot_mut(number) {
+        if let Some(slot) = self.slot_mut(id.command()) {
             let work = std::mem::replace(&mut slot.work, Work::Busy);
-            self.answer(number, item, work, answer, door, around);
+            self.answer(id, work, answer, door, around);
         }
         self.drive(door, around);
     }
 
     fn answer(
         &mut self,
-        number: Number,
-        item: usize,
+        id: AskId,
         work: Work,
         answer: Answer,
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
+        let (number, item) = (id.command(), id.item());
         match (work, answer) {
             (Work::Key { key, levels, shape }, Answer::Outcome(outcome)) => {
                 self.client.learn(&key, levels, &outcome, around);
@@ -61,6 +59,7 @@ impl Connection {
                 self.answer_joint(parts, &outcome, door, around);
             }
             (Work::Gather(mut gathering), Answer::Outcome(outcome)) => {
+                let item = usize::try_from(item).expect("24 bits");
                 gathering.asked -= 1;
                 if let Some(key) = gathering.keys.get(item) {
                     self.client.learn(key, gathering.levels, &outcome, around);
@@ -80,7 +79,7 @@ impl Connection {
                 self.walk(number, walk, door, around);
             }
             (Work::Walk(mut walk), Answer::Listed(listed)) => {
-                walk.listed(u32::try_from(item).expect("24 bits"), &listed);
+                walk.listed(item, &listed);
                 self.walk(number, walk, door, around);
             }
             (Work::Ask(shape), Answer::Told(told)) => {

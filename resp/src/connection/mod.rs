@@ -65,9 +65,6 @@ const INPUT_LEAST: usize = 16 << 10;
 const ASKED_FIRST: usize = 64;
 const ASKED_BYTES_MAX: usize = 16 << 20;
 
-/// Bits of a question's number that say which part of its command it is.
-const ITEM_BITS: u32 = 24;
-
 /// One client's connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -205,7 +202,7 @@ impl Connection {
         if self.slots_bytes < SLOTS_BYTES_MAX {
             return Some(0);
         }
-        self.asks.iter().position(|(id, _)| id.0 >> ITEM_BITS == self.first)
+        self.asks.iter().position(|(id, _)| id.command() == self.first)
     }
 
     /// What is to be written.
@@ -420,9 +417,7 @@ impl Connection {
 
     /// Asks something for a part of a command.
     fn ask(&mut self, number: Number, item: usize, ask: Ask) {
-        let item = u64::try_from(item).expect("parts of a command are counted in 24 bits");
-        assert!(item < 1 << ITEM_BITS, "parts of a command are counted in 24 bits");
-        self.asks.push_back((AskId(number << ITEM_BITS | item), ask));
+        self.asks.push_back((AskId::new(number, item), ask));
     }
 
     /// Asks for operations on a key.
