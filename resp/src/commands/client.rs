@@ -124,7 +124,7 @@ static SUBCOMMANDS: &[Command] = &[
         flags: ADMIN,
         since: "7.0.0",
         summary: "Accepted; no connection is closed because memory runs short.",
-        run: Run::Desk(accepted),
+        run: Run::Desk(on_or_off),
         ..BASE
     },
     Command {
@@ -132,7 +132,7 @@ static SUBCOMMANDS: &[Command] = &[
         arity: 3,
         since: "7.2.0",
         summary: "Accepted; reads change nothing of a key here.",
-        run: Run::Desk(accepted),
+        run: Run::Desk(on_or_off),
         ..BASE
     },
     Command {
@@ -229,7 +229,7 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 /// `ON` or `OFF`, which here is the same.
-fn accepted(
+fn on_or_off(
     _desk: &mut Desk<'_>,
     arguments: &Arguments<'_>,
     encoder: &mut Encoder<'_>,

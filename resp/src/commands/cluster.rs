@@ -31,7 +31,7 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "asking",
         arity: 1,
         summary: "Accepted: every node answers for every key.",
-        run: Run::Desk(ok),
+        run: Run::Desk(server::accepted),
         ..BASE
     },
     Command {
@@ -45,14 +45,14 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "readonly",
         arity: 1,
         summary: "Accepted: every node answers for every key.",
-        run: Run::Desk(ok),
+        run: Run::Desk(server::accepted),
         ..BASE
     },
     Command {
         name: "readwrite",
         arity: 1,
         summary: "Accepted: every node answers for every key.",
-        run: Run::Desk(ok),
+        run: Run::Desk(server::accepted),
         ..BASE
     },
 ];
@@ -138,15 +138,6 @@ static SUBCOMMANDS: &[Command] = &[
         ..BASE
     },
 ];
-
-fn ok(
-    _desk: &mut Desk<'_>,
-    _arguments: &Arguments<'_>,
-    encoder: &mut Encoder<'_>,
-) -> Result<Step, CommandError> {
-    encoder.ok();
-    Ok(Step::Done)
-}
 
 fn slot(arguments: &Arguments<'_>, index: usize) -> Result<u16, CommandError> {
     let slot = arguments.integer(index).ok().and_then(|slot| u16::try_from(slot).ok());

@@ -120,10 +120,7 @@ pub(super) static MEMORY: &[Command] = &[
         group: Group::Server,
         since: "4.0.0",
         summary: "Does nothing: memory goes back by itself.",
-        run: Run::Desk(|_desk, _arguments, encoder| {
-            encoder.ok();
-            Ok(Step::Done)
-        }),
+        run: Run::Desk(super::server::accepted),
         ..BASE
     },
     Command {

@@ -249,10 +249,7 @@ static LATENCY: &[Command] = &[
         arity: 3,
         flags: ADMIN,
         summary: "Returns no events.",
-        run: Run::Desk(|_desk, _arguments, encoder| {
-            encoder.array(0);
-            Ok(Step::Done)
-        }),
+        run: Run::Desk(no_events),
         ..BASE
     },
     Command {
@@ -260,10 +257,7 @@ static LATENCY: &[Command] = &[
         arity: 2,
         flags: ADMIN,
         summary: "Returns no events.",
-        run: Run::Desk(|_desk, _arguments, encoder| {
-            encoder.array(0);
-            Ok(Step::Done)
-        }),
+        run: Run::Desk(no_events),
         ..BASE
     },
     Command {
@@ -317,6 +311,25 @@ static SLOWLOG: &[Command] = &[
         ..BASE
     },
 ];
+
+/// What is accepted, and does nothing here.
+pub(super) fn accepted(
+    _desk: &mut Desk<'_>,
+    _arguments: &Arguments<'_>,
+    encoder: &mut Encoder<'_>,
+) -> Result<Step, CommandError> {
+    encoder.ok();
+    Ok(Step::Done)
+}
+
+fn no_events(
+    _desk: &mut Desk<'_>,
+    _arguments: &Arguments<'_>,
+    encoder: &mut Encoder<'_>,
+) -> Result<Step, CommandError> {
+    encoder.array(0);
+    Ok(Step::Done)
+}
 
 fn slow(
     _desk: &mut Desk<'_>,
