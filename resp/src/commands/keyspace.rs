@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::scan::{COUNT, counted, cursor};
 use crate::arguments::{Arguments, CommandError};
 use crate::client::{DATABASES, bucket_of};
 use crate::keyspace::{Keyspace, What};
@@ -93,20 +94,13 @@ fn flush(arguments: &Arguments<'_>, buckets: Vec<Bytes>) -> Result<Plan, Command
 }
 
 fn scan(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
-    let cursor = std::str::from_utf8(arguments.word(1)).ok().and_then(|text| text.parse().ok());
-    let cursor = cursor.ok_or(CommandError::Text("ERR invalid cursor"))?;
-    let (mut count, mut pattern, mut shown) = (10, None, None);
+    let cursor = cursor(arguments.word(1))?;
+    let (mut count, mut pattern, mut shown) = (COUNT, None, None);
     let mut at = 2;
     while at < arguments.count() {
         let value = arguments.get(at + 1).ok_or(CommandError::SYNTAX)?;
         match () {
-            () if arguments.is(at, "COUNT") => {
-                let wanted = arguments.integer(at + 1)?;
-                count = usize::try_from(wanted)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::SYNTAX)?;
-            }
+            () if arguments.is(at, "COUNT") => count = counted(arguments, at + 1)?,
             () if arguments.is(at, "MATCH") => {
                 pattern = (value != &b"*"[..]).then(|| value.clone());
             }

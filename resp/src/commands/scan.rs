@@ -1,4 +1,4 @@
-//! A page of a key's elements: what `HSCAN`, `SSCAN` and `ZSCAN` have in common.
+//! A page of a key's elements: what `HSCAN`, `SSCAN` and `ZSCAN` have in common, some of it with `SCAN`.
 
 use bytes::Bytes;
 use coterie_crdt::operation::{Operation, Reply};
@@ -9,7 +9,7 @@ use crate::encoder::Encoder;
 use crate::plan::{Element, ElementScan, Plan};
 
 /// How many elements are looked at where the client does not say.
-const COUNT: usize = 10;
+pub(super) const COUNT: usize = 10;
 
 /// How one type's elements are read by pages.
 pub(super) struct Scan {
@@ -63,11 +63,7 @@ impl Scan {
         while at < arguments.count() {
             let more = at + 1 < arguments.count();
             if arguments.is(at, "COUNT") && more {
-                let count = arguments.integer(at + 1)?;
-                scan.count = usize::try_from(count)
-                    .ok()
-                    .filter(|count| *count > 0)
-                    .ok_or(CommandError::SYNTAX)?;
+                scan.count = counted(arguments, at + 1)?;
                 at += 1;
             } else if arguments.is(at, "MATCH") && more {
                 scan.pattern = Some(arguments.bytes(at + 1));
@@ -92,6 +88,15 @@ pub(super) fn cursor(word: &[u8]) -> Result<u64, CommandError> {
     let number = std::str::from_utf8(word).ok().filter(|_| digits && !word.is_empty());
     let number = number.and_then(|number| number.parse().ok());
     number.ok_or(CommandError::Text("ERR invalid cursor"))
+}
+
+/// What `COUNT` says in the word at `index`.
+///
+/// # Errors
+/// Where it is no number, or less than 1.
+pub(super) fn counted(arguments: &Arguments<'_>, index: usize) -> Result<usize, CommandError> {
+    let count = usize::try_from(arguments.integer(index)?).ok().filter(|count| *count > 0);
+    count.ok_or(CommandError::SYNTAX)
 }
 
 fn write_empty(encoder: &mut Encoder<'_>) {
