@@ -145,6 +145,12 @@ impl<'a> Arguments<'a> {
         self.words.get(index).and_then(|word| parse_integer(word)).ok_or(CommandError::NOT_INTEGER)
     }
 
+    /// The word at `index` as an integer that a `T` holds, if it is one.
+    #[must_use]
+    pub fn integer_as<T: TryFrom<i64>>(&self, index: usize) -> Option<T> {
+        T::try_from(parse_integer(self.words.get(index)?)?).ok()
+    }
+
     /// The word at `index` as a count: an integer of at least 0.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::handshake::client_name;
-use crate::arguments::{Arguments, CommandError, parse_integer};
+use crate::arguments::{Arguments, CommandError};
 use crate::client::{Replies, database_of};
 use crate::desk::{Desk, Step};
 use crate::encoder::Encoder;
@@ -246,8 +246,7 @@ fn pause(
     arguments: &Arguments<'_>,
     _encoder: &mut Encoder<'_>,
 ) -> Result<Step, CommandError> {
-    let millis = parse_integer(arguments.word(2));
-    let millis = millis.and_then(|millis| u64::try_from(millis).ok());
+    let millis = arguments.integer_as(2);
     let millis =
         millis.ok_or(CommandError::Text("ERR timeout is not an integer or out of range"))?;
     let mode = arguments.count() == 3 || arguments.is(3, "WRITE") || arguments.is(3, "ALL");
@@ -316,7 +315,7 @@ fn kill(
     let (mut filters, mut skip_me) = (Vec::new(), true);
     for at in (2..arguments.count()).step_by(2) {
         let value = arguments.get(at + 1).ok_or(CommandError::SYNTAX)?;
-        let number = || parse_integer(value).and_then(|number| u64::try_from(number).ok());
+        let number = || arguments.integer_as::<u64>(at + 1);
         let text = String::from_utf8_lossy(value).into_owned();
         filters.push(match () {
             () if arguments.is(at, "ID") => {
@@ -379,8 +378,7 @@ fn list(
             }
         }
         () if arguments.is(2, "ID") && arguments.count() > 3 => {
-            let wanted = arguments.from(3).iter().map(|word| parse_integer(word));
-            let wanted = wanted.map(|id| id.and_then(|id| u64::try_from(id).ok()));
+            let wanted = (3..arguments.count()).map(|at| arguments.integer_as(at));
             let wanted: Option<Vec<u64>> = wanted.collect();
             ids = Some(wanted.ok_or(CommandError::Text("ERR Invalid client ID"))?);
         }

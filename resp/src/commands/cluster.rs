@@ -140,8 +140,8 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn slot(arguments: &Arguments<'_>, index: usize) -> Result<u16, CommandError> {
-    let slot = arguments.integer(index).ok().and_then(|slot| u16::try_from(slot).ok());
-    slot.filter(|slot| *slot < SLOTS).ok_or(CommandError::Text("ERR Invalid slot"))
+    let slot = arguments.integer_as::<u16>(index).filter(|slot| *slot < SLOTS);
+    slot.ok_or(CommandError::Text("ERR Invalid slot"))
 }
 
 /// The slot of a key: of what is between the first braces, where something is, else of all.

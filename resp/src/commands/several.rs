@@ -39,10 +39,8 @@ pub(super) fn counted_keys_and_more(
 }
 
 fn count(arguments: &Arguments<'_>, at: usize) -> Result<usize, CommandError> {
-    let count = arguments.integer(at).ok().and_then(|count| usize::try_from(count).ok());
-    count
-        .filter(|count| *count > 0)
-        .ok_or(CommandError::Text("ERR numkeys should be greater than 0"))
+    let count = arguments.integer_as::<usize>(at).filter(|count| *count > 0);
+    count.ok_or(CommandError::Text("ERR numkeys should be greater than 0"))
 }
 
 /// What `LIMIT` says among the words from `from` on, of which there are no others; 0 where it is not there.
@@ -56,7 +54,7 @@ pub(super) fn limit(arguments: &Arguments<'_>, from: usize) -> Result<usize, Com
         if !arguments.is(at, "LIMIT") || at + 1 >= arguments.count() {
             return Err(CommandError::SYNTAX);
         }
-        let said = arguments.integer(at + 1).ok().and_then(|limit| usize::try_from(limit).ok());
+        let said = arguments.integer_as(at + 1);
         limit = said.ok_or(CommandError::Text("ERR LIMIT can't be negative"))?;
         at += 2;
     }
@@ -74,8 +72,7 @@ pub(super) fn pop_count(arguments: &Arguments<'_>, from: usize) -> Result<u64, C
         if said.is_some() || !arguments.is(at, "COUNT") || at + 1 >= arguments.count() {
             return Err(CommandError::SYNTAX);
         }
-        let count = arguments.integer(at + 1).ok().and_then(|count| u64::try_from(count).ok());
-        let count = count.filter(|count| *count > 0);
+        let count = arguments.integer_as::<u64>(at + 1).filter(|count| *count > 0);
         said = Some(count.ok_or(CommandError::Text("ERR count should be greater than 0"))?);
         at += 2;
     }

@@ -49,8 +49,7 @@ pub(super) fn get_delete(arguments: &Arguments<'_>) -> Result<Plan, CommandError
         ));
     }
     let fields: &[Bytes] = arguments.from(4);
-    let count = arguments.integer(3).ok().and_then(|count| usize::try_from(count).ok());
-    match count.filter(|count| *count > 0) {
+    match arguments.integer_as::<usize>(3).filter(|count| *count > 0) {
         None => Err(CommandError::Text("ERR Number of fields must be a positive integer")),
         Some(count) if count != fields.len() => Err(CommandError::Text(
             "ERR The `numfields` parameter must match the number of arguments",

@@ -28,8 +28,7 @@ pub(super) fn pop(arguments: &Arguments<'_>, end: ListEnd) -> Result<Plan, Comma
     match arguments.count() {
         2 => plan(arguments, ListOperation::Pop(end), shape::value),
         3 => {
-            let count = arguments.integer(2).ok().and_then(|count| u64::try_from(count).ok());
-            let count = count.ok_or(CommandError::NOT_POSITIVE)?;
+            let count = arguments.integer_as(2).ok_or(CommandError::NOT_POSITIVE)?;
             plan(arguments, ListOperation::PopMany(end, count), shape::values)
         }
         _ => Err(CommandError::arity(match end {
@@ -119,10 +118,10 @@ pub(super) fn find(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
             ))?;
         } else if arguments.is(at, "COUNT") {
             let error = CommandError::Text("ERR COUNT can't be negative");
-            count = Some(not_negative(arguments, at + 1, error)?);
+            count = Some(arguments.integer_as(at + 1).ok_or(error)?);
         } else if arguments.is(at, "MAXLEN") {
             let error = CommandError::Text("ERR MAXLEN can't be negative");
-            compared_max = not_negative(arguments, at + 1, error)?;
+            compared_max = arguments.integer_as(at + 1).ok_or(error)?;
         } else {
             return Err(CommandError::SYNTAX);
         }
@@ -131,14 +130,6 @@ pub(super) fn find(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
     let operation = ListOperation::Find { value: arguments.bytes(2), rank, count, compared_max };
     let shape = if count.is_some() { shape::integers } else { shape::integer_or_null };
     plan(arguments, operation, shape)
-}
-
-fn not_negative(
-    arguments: &Arguments<'_>,
-    at: usize,
-    error: CommandError,
-) -> Result<u64, CommandError> {
-    arguments.integer(at).ok().and_then(|number| u64::try_from(number).ok()).ok_or(error)
 }
 
 fn plan(

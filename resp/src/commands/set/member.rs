@@ -40,8 +40,8 @@ pub(super) fn pop(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
     if arguments.count() > 3 {
         return Err(CommandError::SYNTAX);
     }
-    let count = arguments.integer(2).ok().and_then(|count| u64::try_from(count).ok());
-    plan(arguments, SetVerb::Pop(count.ok_or(CommandError::NOT_POSITIVE)?), shape::members)
+    let count = arguments.integer_as(2).ok_or(CommandError::NOT_POSITIVE)?;
+    plan(arguments, SetVerb::Pop(count), shape::members)
 }
 
 pub(super) fn random(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {

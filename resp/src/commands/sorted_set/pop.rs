@@ -14,8 +14,7 @@ pub(super) fn pop(arguments: &Arguments<'_>, direction: Direction) -> Result<Pla
         return Err(CommandError::SYNTAX);
     }
     let (count, shape): (u64, crate::plan::Shape) = if arguments.count() == 3 {
-        let count = arguments.integer(2).ok().and_then(|count| u64::try_from(count).ok());
-        (count.ok_or(CommandError::NOT_POSITIVE)?, shape::scored)
+        (arguments.integer_as(2).ok_or(CommandError::NOT_POSITIVE)?, shape::scored)
     } else {
         (1, flat)
     };
