@@ -70,7 +70,7 @@ impl Step {
     #[must_use]
     pub fn ask_count(query: Query) -> Step {
         Step::ask(query, |told, encoder| match told {
-            Told::Count(count) => encoder.integer(i64::try_from(count).unwrap_or(i64::MAX)),
+            Told::Count(count) => encoder.count(count),
             Told::Error(text) => encoder.error(&format!("ERR {text}")),
             Told::Done | Told::Node(_) | Told::Clients(_) | Told::Slow(_) => encoder.integer(0),
         })

@@ -54,9 +54,9 @@ impl<'a> Encoder<'a> {
         self.number(b':', value);
     }
 
-    /// A count of things in memory.
-    pub fn count(&mut self, count: usize) {
-        self.integer(i64::try_from(count).unwrap_or(i64::MAX));
+    /// A count; one that is larger than any integer of the protocol is the largest of these.
+    pub fn count(&mut self, count: impl TryInto<i64>) {
+        self.integer(count.try_into().unwrap_or(i64::MAX));
     }
 
     /// A string of any bytes.

@@ -47,7 +47,7 @@ pub(crate) fn encode(answered: &Answered, encoder: &mut Encoder<'_>) {
     encoder.bulk(b"digest");
     encoder.bulk(format!("{:032x}", explanation.digest).as_bytes());
     encoder.bulk(b"epoch");
-    encoder.integer(i64::try_from(explanation.epoch).unwrap_or(i64::MAX));
+    encoder.count(explanation.epoch);
 }
 
 fn nodes(name: &str, nodes: &[coterie_ring::NodeId], encoder: &mut Encoder<'_>) {

@@ -288,7 +288,7 @@ impl Walk {
                 self.encode_names(encoder);
             }
             What::Keys => self.encode_names(encoder),
-            What::Count => encoder.integer(i64::try_from(self.count).unwrap_or(i64::MAX)),
+            What::Count => encoder.count(self.count),
             What::Random(_) => encoder.bulk_or_null(self.names.first().map(|name| &name[..])),
             What::Flush => encoder.ok(),
         }

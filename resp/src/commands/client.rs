@@ -84,7 +84,7 @@ static SUBCOMMANDS: &[Command] = &[
         since: "5.0.0",
         summary: "Returns the connection's number.",
         run: Run::Desk(|desk, _arguments, encoder| {
-            encoder.integer(i64::try_from(desk.client.id).unwrap_or(i64::MAX));
+            encoder.count(desk.client.id);
             Ok(Step::Done)
         }),
         ..BASE

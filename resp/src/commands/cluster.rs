@@ -194,12 +194,9 @@ fn members(desk: &Desk<'_>) -> Vec<Member> {
 }
 
 /// First and last slot of the `index`-th of so many.
-fn share(index: usize, of: usize) -> (i64, i64) {
+fn share(index: usize, of: usize) -> (usize, usize) {
     let slots = usize::from(SLOTS);
-    let first = index * slots / of;
-    let last = (index + 1) * slots / of - 1;
-    let small = |slot: usize| i64::try_from(slot).unwrap_or(i64::MAX);
-    (small(first), small(last))
+    (index * slots / of, (index + 1) * slots / of - 1)
 }
 
 /// An id in 40 digits, as clients of Redis expect.
@@ -217,8 +214,8 @@ fn slots(
     for index in 0..members.len() {
         let (first, last) = share(index, members.len());
         encoder.array(2 + members.len());
-        encoder.integer(first);
-        encoder.integer(last);
+        encoder.count(first);
+        encoder.count(last);
         // The one that is to be asked first, then the others, which answer just as well.
         for other in 0..members.len() {
             let member = members[(index + other) % members.len()];
@@ -244,8 +241,8 @@ fn shards(
         encoder.map(2);
         encoder.bulk(b"slots");
         encoder.array(2);
-        encoder.integer(first);
-        encoder.integer(last);
+        encoder.count(first);
+        encoder.count(last);
         encoder.bulk(b"nodes");
         encoder.array(1);
         encoder.map(7);

@@ -220,7 +220,7 @@ fn encode_hello(client: &Client, encoder: &mut Encoder<'_>) {
         Protocol::Resp3 => 3,
     });
     encoder.bulk(b"id");
-    encoder.integer(i64::try_from(client.id).unwrap_or(i64::MAX));
+    encoder.count(client.id);
     let mut text = |name: &str, value: &str| {
         encoder.bulk(name.as_bytes());
         encoder.bulk(value.as_bytes());

@@ -79,7 +79,7 @@ fn estimate(done: &Done, encoder: &mut Encoder<'_>) {
             Err(error) => return encoder.error(&error.to_string()),
         }
     }
-    encoder.integer(i64::try_from(sketch.estimate()).unwrap_or(i64::MAX));
+    encoder.count(sketch.estimate());
 }
 
 fn merge(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {

@@ -1,7 +1,5 @@
 //! Commands about the node.
 
-use std::time::Duration;
-
 use crate::arguments::{Arguments, CommandError};
 use crate::desk::{Desk, Step};
 use crate::encoder::Encoder;
@@ -350,17 +348,13 @@ fn slow(
         encoder.array(slow.len());
         for command in slow {
             encoder.array(6);
-            encoder.integer(i64::try_from(command.number).unwrap_or(i64::MAX));
-            encoder.integer(i64::try_from(command.wall_millis / 1_000).unwrap_or(i64::MAX));
-            encoder.integer(micros(command.took));
+            encoder.count(command.number);
+            encoder.count(command.wall_millis / 1_000);
+            encoder.count(command.took.as_micros());
             encoder.array(1);
             encoder.bulk(command.name.as_bytes());
             encoder.bulk(command.address.to_string().as_bytes());
             encoder.bulk(&command.client);
         }
     }))
-}
-
-fn micros(took: Duration) -> i64 {
-    i64::try_from(took.as_micros()).unwrap_or(i64::MAX)
 }
