@@ -108,6 +108,12 @@ impl<'a> Encoder<'a> {
         self.header(b'*', items);
     }
 
+    /// An array of strings.
+    pub fn bulks<T: AsRef<[u8]>>(&mut self, items: impl ExactSizeIterator<Item = T>) {
+        self.array(items.len());
+        items.for_each(|item| self.bulk(item.as_ref()));
+    }
+
     /// The head of a map; so many pairs of replies follow. A flat array in RESP2.
     pub fn map(&mut self, pairs: usize) {
         match self.protocol {

@@ -38,10 +38,8 @@ pub(crate) fn encode(answered: &Answered, encoder: &mut Encoder<'_>) {
     encoder.map(explanation.dots.len());
     for (address, dots) in &explanation.dots {
         encoder.bulk(address);
-        encoder.array(dots.len());
-        for Dot { actor, sequence } in dots {
-            encoder.bulk(format!("{:016x}:{sequence}", actor.0).as_bytes());
-        }
+        let text = |dot: &Dot| format!("{:016x}:{}", dot.actor.0, dot.sequence);
+        encoder.bulks(dots.iter().map(text));
     }
     nodes("hinted", &explanation.hinted, encoder);
     encoder.bulk(b"digest");
@@ -52,8 +50,5 @@ pub(crate) fn encode(answered: &Answered, encoder: &mut Encoder<'_>) {
 
 fn nodes(name: &str, nodes: &[coterie_ring::NodeId], encoder: &mut Encoder<'_>) {
     encoder.bulk(name.as_bytes());
-    encoder.array(nodes.len());
-    for node in nodes {
-        encoder.bulk(node.to_string().as_bytes());
-    }
+    encoder.bulks(nodes.iter().map(ToString::to_string));
 }

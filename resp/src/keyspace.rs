@@ -285,19 +285,12 @@ impl Walk {
             What::Scan { .. } => {
                 encoder.array(2);
                 encoder.bulk(self.cursor.to_string().as_bytes());
-                self.encode_names(encoder);
+                encoder.bulks(self.names.iter());
             }
-            What::Keys => self.encode_names(encoder),
+            What::Keys => encoder.bulks(self.names.iter()),
             What::Count => encoder.count(self.count),
             What::Random(_) => encoder.bulk_or_null(self.names.first().map(|name| &name[..])),
             What::Flush => encoder.ok(),
-        }
-    }
-
-    fn encode_names(&self, encoder: &mut Encoder<'_>) {
-        encoder.array(self.names.len());
-        for name in &self.names {
-            encoder.bulk(name);
         }
     }
 }

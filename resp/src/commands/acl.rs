@@ -7,7 +7,7 @@ use crate::encoder::Encoder;
 use crate::facts::Query;
 use crate::keys;
 use crate::table::{self, Category, Command, Flag, Run};
-use crate::users::{CATEGORIES, User, in_category, right_rules};
+use crate::users::{CATEGORIES, Secret, User, in_category, right_rules};
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
 
@@ -85,9 +85,7 @@ static SUBCOMMANDS: &[Command] = &[
         arity: 2,
         summary: "Returns all users as rules.",
         run: Run::Desk(|desk, _arguments, encoder| {
-            let users = &desk.door.users;
-            encoder.array(users.iter().count());
-            users.iter().for_each(|user| encoder.bulk(rules(user).as_bytes()));
+            encoder.bulks(desk.door.users.iter().map(|user| rules(user)));
             Ok(Step::Done)
         }),
         ..BASE
@@ -132,9 +130,7 @@ static SUBCOMMANDS: &[Command] = &[
         arity: 2,
         summary: "Returns the names of all users.",
         run: Run::Desk(|desk, _arguments, encoder| {
-            let users = &desk.door.users;
-            encoder.array(users.iter().count());
-            users.iter().for_each(|user| encoder.bulk(user.name.as_bytes()));
+            encoder.bulks(desk.door.users.iter().map(|user| &user.name));
             Ok(Step::Done)
         }),
         ..BASE
@@ -162,8 +158,7 @@ fn cat(
     encoder: &mut Encoder<'_>,
 ) -> Result<Step, CommandError> {
     let Some(category) = arguments.get(2) else {
-        encoder.array(CATEGORIES.len());
-        CATEGORIES.iter().for_each(|category| encoder.bulk(category.as_bytes()));
+        encoder.bulks(CATEGORIES.iter());
         return Ok(Step::Done);
     };
     let category = String::from_utf8_lossy(category).to_lowercase();
@@ -178,8 +173,7 @@ fn cat(
         let children = command.subcommands.iter().filter(|child| in_category(child, &category));
         names.extend(children.map(|child| format!("{}|{}", command.name, child.name)));
     }
-    encoder.array(names.len());
-    names.iter().for_each(|name| encoder.bulk(name.as_bytes()));
+    encoder.bulks(names.iter());
     Ok(Step::Done)
 }
 
@@ -239,8 +233,7 @@ fn get(
     encoder.set(flags.len());
     flags.iter().for_each(|flag| encoder.simple(flag));
     encoder.bulk(b"passwords");
-    encoder.array(user.secrets.len());
-    user.secrets.iter().for_each(|secret| encoder.bulk(secret.digits().as_bytes()));
+    encoder.bulks(user.secrets.iter().map(Secret::digits));
     encoder.bulk(b"commands");
     encoder.bulk(user.commands.rules().as_bytes());
     encoder.bulk(b"keys");

@@ -156,8 +156,7 @@ fn list(
         5 if arguments.is(2, "FILTERBY") && arguments.is(3, "MODULE") => Vec::new(),
         _ => return Err(CommandError::SYNTAX),
     };
-    encoder.array(names.len());
-    names.iter().for_each(|name| encoder.bulk(name.as_bytes()));
+    encoder.bulks(names.iter());
     Ok(Step::Done)
 }
 

@@ -112,8 +112,7 @@ pub(super) fn score(reply: &Reply, encoder: &mut Encoder<'_>) {
 pub(super) fn scored_names(reply: &Reply, encoder: &mut Encoder<'_>) {
     match reply {
         Reply::Scored(members) => {
-            encoder.array(members.len());
-            members.iter().for_each(|(member, _)| encoder.bulk(member));
+            encoder.bulks(members.iter().map(|(member, _)| member));
         }
         _ => unexpected(encoder),
     }

@@ -213,7 +213,7 @@ impl Users {
     }
 
     /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<User>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<User>> {
         self.users.values()
     }
 

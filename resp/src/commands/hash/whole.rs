@@ -66,8 +66,7 @@ fn with_values(reply: &Reply, encoder: &mut Encoder<'_>) {
 fn without_values(reply: &Reply, encoder: &mut Encoder<'_>) {
     match reply {
         Reply::Pairs(pairs) => {
-            encoder.array(pairs.len());
-            pairs.iter().for_each(|(field, _)| encoder.bulk(field));
+            encoder.bulks(pairs.iter().map(|(field, _)| field));
         }
         _ => shape::unexpected(encoder),
     }
