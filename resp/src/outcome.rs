@@ -1,34 +1,43 @@
 //! What became of requests, as errors that say what is known.
 
 use coterie_protocol::gather::{Answer, Done, GatherError};
-use coterie_wire::{Listed, Outcome, Refused, Unavailable};
+use coterie_wire::{Answered, Listed, Outcome, Refused, Unavailable};
 
 use crate::encoder::Encoder;
 use crate::plan::{KeyShape, KeysShape};
 
 /// Answers a command on one key.
 pub(crate) fn encode(outcome: &Outcome, shape: &KeyShape, encoder: &mut Encoder<'_>) {
+    match answered(outcome) {
+        Ok(answered) => shape.encode(answered, encoder),
+        Err(text) => encoder.error(&text),
+    }
+}
+
+/// What a request was answered, or why it was not done.
+pub(crate) fn answered(outcome: &Outcome) -> Result<&Answered, String> {
     match outcome {
-        Outcome::Done(answered) => shape.encode(answered, encoder),
-        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
-            encoder.error(&text(outcome).unwrap_or_default());
+        Outcome::Done(answered) => Ok(answered),
+        Outcome::Refused(refused) => Err(refused_text(refused)),
+        Outcome::Unavailable(unavailable) => Err(unavailable_text(*unavailable)),
+        Outcome::Unknown { count, .. } => {
+            let (have, need) = (count.have, count.need);
+            Err(format!(
+                "UNKNOWN {have}/{need} owners are known to hold it: it may take effect, now or later"
+            ))
         }
     }
 }
 
 /// Why a request was not done; `None` where it was.
 pub(crate) fn text(outcome: &Outcome) -> Option<String> {
-    match outcome {
-        Outcome::Done(_) => None,
-        Outcome::Refused(refused) => Some(refused_text(refused)),
-        Outcome::Unavailable(unavailable) => Some(unavailable_text(*unavailable)),
-        Outcome::Unknown { count, .. } => {
-            let (have, need) = (count.have, count.need);
-            Some(format!(
-                "UNKNOWN {have}/{need} owners are known to hold it: it may take effect, now or later"
-            ))
-        }
-    }
+    answered(outcome).err()
+}
+
+/// What the first of a request's operations says that failed.
+fn failure(outcome: &Outcome) -> Option<String> {
+    let replies = &answered(outcome).ok()?.replies;
+    replies.iter().find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
 }
 
 /// Why nothing was stored: the code says whether trying again may help.
@@ -106,19 +115,10 @@ fn each_text(done: &Done, shape: &KeysShape) -> Option<String> {
     if matches!(shape, KeysShape::Raw(_)) {
         return None;
     }
-    let mut replies = done.items.iter().flat_map(|item| match &item.outcome {
-        Outcome::Done(answered) => answered.replies.as_slice(),
-        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => &[],
-    });
-    replies.find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
+    done.items.iter().find_map(|item| failure(&item.outcome))
 }
 
 fn item_text(done: &Done, item: usize) -> Option<String> {
-    let item = done.items.get(item)?;
-    text(&item.outcome).or_else(|| match &item.outcome {
-        Outcome::Done(answered) => {
-            answered.replies.iter().find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
-        }
-        Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => None,
-    })
+    let outcome = &done.items.get(item)?.outcome;
+    text(outcome).or_else(|| failure(outcome))
 }

@@ -105,12 +105,9 @@ impl Connection {
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
-        let last = match outcome {
-            Outcome::Done(answered) => answered.replies.last(),
-            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
-                let text = outcome::text(outcome).unwrap_or_default();
-                return self.reply(number, door, around, |encoder| encoder.error(&text));
-            }
+        let last = match outcome::answered(outcome) {
+            Ok(answered) => answered.replies.last(),
+            Err(text) => return self.reply(number, door, around, |encoder| encoder.error(&text)),
         };
         match last {
             Some(Ok(reply)) if !(first_of.is_nothing)(reply) => {
@@ -142,14 +139,14 @@ impl Connection {
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
-        let last = match outcome {
-            Outcome::Done(answered) => answered.replies.last(),
-            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => None,
-        };
-        let Some(Ok(reply)) = last else {
-            let error = last.and_then(|last| last.as_ref().err()).map(ToString::to_string);
-            let text = error.or_else(|| outcome::text(outcome)).unwrap_or_default();
-            return self.reply(number, door, around, |encoder| encoder.error(&text));
+        let read = outcome::answered(outcome).and_then(|answered| match answered.replies.last() {
+            Some(Ok(reply)) => Ok(reply),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("ERR no reply".to_owned()),
+        });
+        let reply = match read {
+            Ok(reply) => reply,
+            Err(text) => return self.reply(number, door, around, |encoder| encoder.error(&text)),
         };
         let mut elements = (scan.elements)(reply);
         let cursor = match elements.last() {

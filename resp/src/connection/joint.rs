@@ -110,13 +110,9 @@ impl Connection {
         around: &Surroundings<'_>,
     ) {
         for Part { number, shape, end } in parts {
-            self.reply(number, door, around, |encoder| match outcome {
-                Outcome::Done(answered) => {
-                    shape.encode_last(answered.replies.get(end - 1), encoder);
-                }
-                Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => {
-                    encoder.error(&outcome::text(outcome).unwrap_or_default());
-                }
+            self.reply(number, door, around, |encoder| match outcome::answered(outcome) {
+                Ok(answered) => shape.encode_last(answered.replies.get(end - 1), encoder),
+                Err(text) => encoder.error(&text),
             });
         }
     }
