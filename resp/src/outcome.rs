@@ -86,10 +86,10 @@ fn gathered_text(done: &Done, shape: &KeysShape) -> Option<String> {
     match &done.answer {
         Ok(Answer::Reply(_)) => None,
         Ok(Answer::Each) => each_text(done, shape),
-        Err(GatherError::Failed(error)) => Some(error.to_string()),
-        Err(error @ GatherError::NotSortable) => Some(error.to_string()),
-        Err(GatherError::NotRead(item)) => item_text(done, *item),
-        Err(GatherError::NotStored(item)) => item_text(done, *item),
+        Err(error @ (GatherError::Failed(_) | GatherError::NotSortable)) => Some(error.to_string()),
+        Err(error @ (GatherError::NotRead(item) | GatherError::NotStored(item))) => {
+            Some(item_text(done, *item).unwrap_or_else(|| format!("ERR {error}")))
+        }
         Err(GatherError::NotRemoved(item)) => {
             let why = item_text(done, *item).unwrap_or_default();
             Some(format!(

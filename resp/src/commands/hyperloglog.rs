@@ -75,8 +75,7 @@ fn estimate(done: &Done, encoder: &mut Encoder<'_>) {
             Ok(Reply::Registers(registers)) => {
                 registers.iter().for_each(|(index, rank)| sketch.raise(*index, *rank));
             }
-            Ok(_) => return shape::unexpected(encoder),
-            Err(error) => return encoder.error(&error.to_string()),
+            _ => return shape::unexpected(encoder),
         }
     }
     encoder.count(sketch.estimate());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use coterie_crdt::Score;
 use coterie_crdt::operation::{OpError, Operation, Reply};
-use coterie_protocol::gather::{Answer, Done, GatherError};
+use coterie_protocol::gather::{Answer, Done};
 use coterie_wire::{Key, Outcome};
 
 use crate::arguments::CommandError;
@@ -194,25 +194,16 @@ pub(super) fn each(done: &Done) -> impl Iterator<Item = Result<&Reply, OpError>>
     })
 }
 
-/// The sum of what each request answered, or the first error.
+/// The sum of what each request answered.
 pub(super) fn sum(done: &Done, encoder: &mut Encoder<'_>) {
     let mut sum = 0;
     for reply in each(done) {
         match reply {
             Ok(Reply::Integer(value)) => sum += value,
-            Ok(_) => return unexpected(encoder),
-            Err(error) => return encoder.error(&error.to_string()),
+            _ => return unexpected(encoder),
         }
     }
     encoder.integer(sum);
-}
-
-/// `OK`, or the first error.
-pub(super) fn all_ok(done: &Done, encoder: &mut Encoder<'_>) {
-    match each(done).find_map(Result::err) {
-        Some(error) => encoder.error(&error.to_string()),
-        None => encoder.ok(),
-    }
 }
 
 /// The one reply of a command on several keys, in the shape of a reply.
@@ -223,24 +214,6 @@ pub(super) fn answer(
 ) {
     match &done.answer {
         Ok(Answer::Reply(reply)) => shape(reply, encoder),
-        Ok(Answer::Each) => unexpected(encoder),
-        Err(_) => encoder.error(&failure(done)),
-    }
-}
-
-/// Why a command on several keys failed: what an operation said, where one did.
-fn failure(done: &Done) -> String {
-    let Err(error) = &done.answer else { return String::new() };
-    let (GatherError::NotRead(item) | GatherError::NotStored(item) | GatherError::NotRemoved(item)) =
-        *error
-    else {
-        return error.to_string();
-    };
-    match done.items.get(item).map(|item| &item.outcome) {
-        Some(Outcome::Done(answered)) => match answered.replies.last() {
-            Some(Err(failed)) => failed.to_string(),
-            _ => format!("ERR {error}"),
-        },
-        _ => format!("ERR {error}"),
+        Ok(Answer::Each) | Err(_) => unexpected(encoder),
     }
 }

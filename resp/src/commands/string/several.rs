@@ -45,7 +45,7 @@ pub(super) fn set(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
         let (key, operations) = keys.remove(0);
         return Ok(Plan::key_with(key, operations, shape::ok));
     }
-    Ok(Plan::gather(Gather::Each(keys), shape::all_ok))
+    Ok(Plan::gather(Gather::Each(keys), |_done, encoder| encoder.ok()))
 }
 
 /// Requests on different keys are under way at once, so of several on one key only the last is made.
@@ -74,14 +74,10 @@ pub(super) fn longest_common_subsequence(arguments: &Arguments<'_>) -> Result<Pl
     let keys = vec![(arguments.key(1), read()), (arguments.key(2), read())];
     Ok(Plan::gather_with(Gather::Each(keys), move |done, encoder| {
         let mut values = shape::each(done).map(|reply| match reply {
-            Ok(Reply::Value(value)) => Ok(value.clone()),
-            Ok(_) => Ok(Bytes::new()),
-            Err(_) => Err("ERR The specified keys must contain string values"),
+            Ok(Reply::Value(value)) => value.clone(),
+            _ => Bytes::new(),
         });
-        let mut next = || values.next().unwrap_or(Ok(Bytes::new()));
-        match (next(), next()) {
-            (Ok(a), Ok(b)) => write(&a, &b, &options, encoder),
-            (Err(text), _) | (_, Err(text)) => encoder.error(text),
-        }
+        let (a, b) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
+        write(&a, &b, &options, encoder);
     }))
 }
