@@ -73,6 +73,12 @@ impl Command {
         self.flags.contains(&flag)
     }
 
+    /// Its name as clients write it: `parent|child` of a subcommand; `parent` is empty for one that is none.
+    #[must_use]
+    pub fn full_name(&self, parent: &str) -> String {
+        if parent.is_empty() { self.name.to_owned() } else { format!("{parent}|{}", self.name) }
+    }
+
     /// The subcommand of a name, in whatever case.
     #[must_use]
     pub fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
@@ -281,6 +287,18 @@ pub fn lookup(name: &[u8]) -> Option<(&'static Command, usize)> {
             return Some((command, place));
         }
         at += 1;
+    }
+}
+
+/// What a name as [`Command::full_name`] gives it says, in whatever case: a command with its place in [`all`], and its
+/// subcommand where the name is of one.
+#[must_use]
+pub fn named(name: &[u8]) -> Option<(&'static Command, usize, Option<&'static Command>)> {
+    let mut parts = name.splitn(2, |byte| *byte == b'|');
+    let (parent, place) = lookup(parts.next()?)?;
+    match parts.next() {
+        None => Some((parent, place, None)),
+        Some(child) => Some((parent, place, Some(parent.subcommand(child)?))),
     }
 }
 

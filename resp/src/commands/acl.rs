@@ -171,7 +171,7 @@ fn cat(
             names.push(command.name.to_owned());
         }
         let children = command.subcommands.iter().filter(|child| in_category(child, &category));
-        names.extend(children.map(|child| format!("{}|{}", command.name, child.name)));
+        names.extend(children.map(|child| child.full_name(command.name)));
     }
     encoder.bulks(names.iter());
     Ok(Step::Done)

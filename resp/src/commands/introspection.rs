@@ -121,19 +121,10 @@ pub(super) fn help(name: &str, encoder: &mut Encoder<'_>) -> Result<Step, Comman
     Ok(Step::Done)
 }
 
-/// A command by its name, `parent|child` of a subcommand, with its parent's name.
+/// A command by its full name, with its parent's name.
 fn named(name: &[u8]) -> Option<(&'static str, &'static Command)> {
-    match name.iter().position(|byte| *byte == b'|') {
-        None => Some(("", table::find(name)?)),
-        Some(at) => {
-            let parent = table::find(&name[..at])?;
-            Some((parent.name, parent.subcommand(&name[at + 1..])?))
-        }
-    }
-}
-
-fn full_name(command: &Command, parent: &str) -> String {
-    if parent.is_empty() { command.name.to_owned() } else { format!("{parent}|{}", command.name) }
+    let (parent, _place, child) = table::named(name)?;
+    Some(child.map_or(("", parent), |child| (parent.name, child)))
 }
 
 fn list(
@@ -209,7 +200,7 @@ fn flags_of(access: Access, encoder: &mut Encoder<'_>) {
 /// What `COMMAND INFO` says of a command.
 fn info(command: &Command, parent: &str, encoder: &mut Encoder<'_>) {
     encoder.array(10);
-    encoder.bulk(full_name(command, parent).as_bytes());
+    encoder.bulk(command.full_name(parent).as_bytes());
     encoder.integer(i64::from(command.arity));
     let movable = command.keys.iter().any(|spec| !matches!(spec.place, Place::Range { .. }));
     let movable = movable && !command.has(Flag::MovableKeys);
@@ -339,7 +330,7 @@ fn docs(
 }
 
 fn doc(command: &Command, parent: &str, encoder: &mut Encoder<'_>) {
-    encoder.bulk(full_name(command, parent).as_bytes());
+    encoder.bulk(command.full_name(parent).as_bytes());
     let more = usize::from(!command.subcommands.is_empty());
     encoder.map(4 + more);
     let texts = [

@@ -65,8 +65,9 @@ impl Connection {
             Some(_) | None => parent,
         };
         let is_child = !std::ptr::eq(command, parent);
+        let full_name = || command.full_name(if is_child { parent.name } else { "" });
         if !command.takes(words.len()) {
-            return Err(CommandError::arity(&full_name(parent, command)));
+            return Err(CommandError::arity(&full_name()));
         }
         let Some(user) = &self.client.user else {
             return if command.has(Flag::NoAuth) { Ok(command) } else { Err(NO_AUTH) };
@@ -77,7 +78,7 @@ impl Connection {
             user.commands.permits(place)
         };
         if !may && !command.has(Flag::NoAuth) {
-            return Err(no_permission(&user.name, &full_name(parent, command)));
+            return Err(no_permission(&user.name, &full_name()));
         }
         let mut all = true;
         keys::each(command, words, |index, access| {
@@ -262,14 +263,6 @@ fn no_permission(user: &str, command: &str) -> CommandError {
 fn unknown_subcommand(parent: &Command, name: &[u8]) -> CommandError {
     let (name, parent) = (shown(name, SHOWN_BYTES), parent.name.to_uppercase());
     CommandError::Owned(format!("ERR unknown subcommand '{name}'. Try {parent} HELP."))
-}
-
-fn full_name(parent: &Command, command: &Command) -> String {
-    if std::ptr::eq(parent, command) {
-        command.name.to_owned()
-    } else {
-        format!("{}|{}", parent.name, command.name)
-    }
 }
 
 /// A word as text, cut off.

@@ -127,7 +127,7 @@ impl Permitted {
             Named::Subcommand(place, child) => {
                 self.exceptions.insert((place, child.name), may);
                 let parent = table::all().nth(place).map_or("", |command| command.name);
-                format!("{sign}{parent}|{}", child.name)
+                format!("{sign}{}", child.full_name(parent))
             }
         };
         // The last rule about the same counts.

@@ -130,18 +130,11 @@ fn named(name: &[u8]) -> Result<Named, ModifyError> {
         let known = CATEGORIES.into_iter().find(|known| known.as_bytes() == category);
         return known.map(Named::Category).ok_or(ModifyError::Unknown);
     }
-    let (parent, child) = match name.iter().position(|byte| *byte == b'|') {
-        Some(at) => (&name[..at], Some(&name[at + 1..])),
-        None => (name, None),
-    };
-    let (command, place) = table::lookup(parent).ok_or(ModifyError::Unknown)?;
-    match child {
-        None => Ok(Named::Command(place, command)),
-        Some(child) => {
-            let child = command.subcommand(child).ok_or(ModifyError::Unknown)?;
-            Ok(Named::Subcommand(place, child))
-        }
-    }
+    let (command, place, child) = table::named(name).ok_or(ModifyError::Unknown)?;
+    Ok(match child {
+        None => Named::Command(place, command),
+        Some(child) => Named::Subcommand(place, child),
+    })
 }
 
 /// The rules of one right, in the words of `ACL SETUSER`.
