@@ -278,15 +278,16 @@ fn dry_run(
     })?;
     let child = words.get(1).and_then(|word| parent.subcommand(word));
     let command = child.unwrap_or(parent);
+    let full_name = command.full_name(child.map_or("", |_| parent.name));
     if !command.takes(words.len()) {
-        return Err(CommandError::arity(command.name));
+        return Err(CommandError::arity(&full_name));
     }
     let may = match child {
         Some(child) => user.commands.permits_subcommand(place, child.name),
         None => user.commands.permits(place),
     };
     if !may {
-        let text = format!("User {name} has no permissions to run the '{}' command", command.name);
+        let text = format!("User {name} has no permissions to run the '{full_name}' command");
         encoder.bulk(text.as_bytes());
         return Ok(Step::Done);
     }
