@@ -41,7 +41,7 @@ fn failure(outcome: &Outcome) -> Option<String> {
 }
 
 /// Why nothing was stored: the code says whether trying again may help.
-pub(crate) fn refused_text(refused: &Refused) -> String {
+fn refused_text(refused: &Refused) -> String {
     let code = match refused {
         // The operation's text begins with its own.
         Refused::Key(error) => return error.to_string(),

@@ -145,8 +145,7 @@ fn slot(arguments: &Arguments<'_>, index: usize) -> Result<u16, CommandError> {
 }
 
 /// The slot of a key: of what is between the first braces, where something is, else of all.
-#[must_use]
-pub(crate) fn key_slot(key: &[u8]) -> u16 {
+fn key_slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         let close = rest.iter().position(|byte| *byte == b'}')?;

@@ -351,7 +351,7 @@ fn doc(command: &Command, parent: &str, encoder: &mut Encoder<'_>) {
 }
 
 /// The group in the word of Redis.
-pub(crate) fn group_name(group: Group) -> &'static str {
+fn group_name(group: Group) -> &'static str {
     match group {
         Group::Generic => "generic",
         Group::String => "string",

@@ -69,7 +69,7 @@ impl Permitted {
     }
 
     /// Permits the commands of a verb.
-    pub fn permit_verb(&mut self, verb: Verb) {
+    pub(super) fn permit_verb(&mut self, verb: Verb) {
         self.permit_those(|command| Verb::of(command) == Some(verb));
         self.rules.push(
             match verb {
@@ -82,7 +82,7 @@ impl Permitted {
     }
 
     /// Permits what everybody may do.
-    pub fn permit_everybody(&mut self) {
+    pub(super) fn permit_everybody(&mut self) {
         self.permit_those(|command| Verb::of(command).is_none());
         self.rules.push("+@connection".to_owned());
     }
