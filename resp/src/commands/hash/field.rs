@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use coterie_crdt::decimal::{Decimal, ParseDecimalError};
-use coterie_crdt::operation::{HashOperation, Operation};
+use coterie_crdt::operation::HashOperation;
 
+use super::plan;
 use crate::arguments::{Arguments, CommandError};
 use crate::commands::shape;
 use crate::plan::{Plan, Shape};
@@ -82,12 +83,4 @@ pub(super) fn increment_float(arguments: &Arguments<'_>) -> Result<Plan, Command
         Ok(_) | Err(ParseDecimalError::Range) => {}
     }
     plan(arguments, HashOperation::IncrementByFloat { field, by }, shape::value)
-}
-
-fn plan(
-    arguments: &Arguments<'_>,
-    operation: HashOperation,
-    shape: Shape,
-) -> Result<Plan, CommandError> {
-    Ok(Plan::key(arguments.key(1), Operation::Hash(operation), shape))
 }

@@ -3,6 +3,10 @@
 mod field;
 mod whole;
 
+use coterie_crdt::operation::{HashOperation, Operation};
+
+use crate::arguments::{Arguments, CommandError};
+use crate::plan::{Plan, Shape};
 use crate::table::{Category, Command, Flag, Group, KeySpec, Run};
 
 const READ: Command = Command {
@@ -185,3 +189,12 @@ pub(super) static COMMANDS: &[Command] = &[
         ..READ
     },
 ];
+
+/// An operation on the hash that word 1 names.
+fn plan(
+    arguments: &Arguments<'_>,
+    operation: HashOperation,
+    shape: Shape,
+) -> Result<Plan, CommandError> {
+    Ok(Plan::key(arguments.key(1), Operation::Hash(operation), shape))
+}

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use coterie_crdt::operation::{HashOperation, Operation, Reply};
 
+use super::plan;
 use crate::arguments::{Arguments, CommandError};
 use crate::commands::random::Random;
 use crate::commands::scan::Scan;
@@ -88,12 +89,4 @@ fn pairs_of(reply: &Reply) -> Vec<Element> {
 
 fn fields_of(reply: &Reply) -> Vec<Element> {
     pairs_of(reply).into_iter().map(|(field, _)| (field, None)).collect()
-}
-
-fn plan(
-    arguments: &Arguments<'_>,
-    operation: HashOperation,
-    shape: Shape,
-) -> Result<Plan, CommandError> {
-    Ok(Plan::key(arguments.key(1), Operation::Hash(operation), shape))
 }

@@ -3,13 +3,14 @@
 use coterie_crdt::operation::{AddCondition, Operation, Reply, SortedSetOperation};
 use coterie_crdt::{Direction, Score};
 
+use super::plan;
 use crate::arguments::{Arguments, CommandError};
 use crate::commands::float::parse_strict;
 use crate::commands::random::Random;
 use crate::commands::scan::Scan;
 use crate::commands::shape;
 use crate::encoder::{Encoder, double_text};
-use crate::plan::{Element, Plan, Shape};
+use crate::plan::{Element, Plan};
 
 /// The options of `ZADD`.
 #[derive(Default)]
@@ -188,12 +189,4 @@ fn elements(reply: &Reply) -> Vec<Element> {
     let Reply::Scored(members) = reply else { return Vec::new() };
     let text = |score: Score| double_text(score.get()).into();
     members.iter().map(|(member, score)| (member.clone(), Some(text(*score)))).collect()
-}
-
-fn plan(
-    arguments: &Arguments<'_>,
-    operation: SortedSetOperation,
-    shape: Shape,
-) -> Result<Plan, CommandError> {
-    Ok(Plan::key(arguments.key(1), Operation::SortedSet(operation), shape))
 }

@@ -3,23 +3,23 @@
 use coterie_crdt::Direction;
 use coterie_crdt::operation::{Operation, Reply, SortedSetOperation};
 
+use super::plan;
 use crate::arguments::{Arguments, CommandError};
 use crate::commands::several::{counted_keys_and_more, pop_count};
 use crate::commands::shape;
 use crate::encoder::Encoder;
-use crate::plan::{FirstOf, Plan};
+use crate::plan::{FirstOf, Plan, Shape};
 
 pub(super) fn pop(arguments: &Arguments<'_>, direction: Direction) -> Result<Plan, CommandError> {
     if arguments.count() > 3 {
         return Err(CommandError::SYNTAX);
     }
-    let (count, shape): (u64, crate::plan::Shape) = if arguments.count() == 3 {
+    let (count, shape): (u64, Shape) = if arguments.count() == 3 {
         (arguments.integer_as(2).ok_or(CommandError::NOT_POSITIVE)?, shape::scored)
     } else {
         (1, flat)
     };
-    let operation = Operation::SortedSet(SortedSetOperation::Pop { direction, count });
-    Ok(Plan::key(arguments.key(1), operation, shape))
+    plan(arguments, SortedSetOperation::Pop { direction, count }, shape)
 }
 
 /// A member and its score one after the other, whatever the protocol.

@@ -1,13 +1,13 @@
 //! Ranges of a sorted set: read, counted, removed, stored.
 
 use coterie_crdt::Direction;
-use coterie_crdt::operation::{Operation, RangeLimit, SortedSetOperation, SortedSetRange};
+use coterie_crdt::operation::{RangeLimit, SortedSetOperation, SortedSetRange};
 use coterie_protocol::gather::Command as Gather;
 
-use super::bounds;
+use super::{bounds, plan};
 use crate::arguments::{Arguments, CommandError};
 use crate::commands::shape;
-use crate::plan::{Plan, Shape};
+use crate::plan::Plan;
 
 /// What bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -169,12 +169,4 @@ pub(super) fn remove_by_name(arguments: &Arguments<'_>) -> Result<Plan, CommandE
 fn remove(by: By, arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
     let range = range_of(arguments, 2, by, Direction::Forward)?;
     plan(arguments, SortedSetOperation::RemoveRange(range), shape::integer)
-}
-
-fn plan(
-    arguments: &Arguments<'_>,
-    operation: SortedSetOperation,
-    shape: Shape,
-) -> Result<Plan, CommandError> {
-    Ok(Plan::key(arguments.key(1), Operation::SortedSet(operation), shape))
 }
