@@ -14,11 +14,7 @@ pub(super) fn expire(
     unit: Unit,
 ) -> Result<Plan, CommandError> {
     let condition = condition(arguments)?;
-    let number = arguments.integer(2)?;
-    let millis = if unit.is_seconds() { number.checked_mul(1_000) } else { Some(number) };
-    let now = i64::try_from(arguments.wall_millis()).unwrap_or(i64::MAX);
-    let base = if unit.is_relative() { now } else { 0 };
-    let at = millis.and_then(|millis| millis.checked_add(base));
+    let at = unit.at(arguments.integer(2)?, arguments.wall_millis());
     let at = at.ok_or_else(|| invalid_expiry(command))?;
     // What lies before 1970 has passed, as 1970 has.
     let at = u64::try_from(at).unwrap_or(0);

@@ -18,12 +18,15 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    pub(crate) fn is_seconds(self) -> bool {
-        matches!(self, Unit::Seconds | Unit::SecondsAt)
-    }
-
-    pub(crate) fn is_relative(self) -> bool {
-        matches!(self, Unit::Seconds | Unit::Millis)
+    /// What a number says, in milliseconds since 1970; none where that is later than there are numbers for.
+    pub(crate) fn at(self, number: i64, wall_millis: u64) -> Option<i64> {
+        let now = i64::try_from(wall_millis).unwrap_or(i64::MAX);
+        match self {
+            Unit::Seconds => number.checked_mul(1_000)?.checked_add(now),
+            Unit::Millis => number.checked_add(now),
+            Unit::SecondsAt => number.checked_mul(1_000),
+            Unit::MillisAt => Some(number),
+        }
     }
 
     /// The time that the word at `index` says, in milliseconds since 1970. `command` is named in the error.
@@ -37,12 +40,8 @@ impl Unit {
         command: &str,
     ) -> Result<u64, CommandError> {
         let number = arguments.integer(index)?;
-        let millis = if self.is_seconds() { number.checked_mul(1_000) } else { Some(number) };
-        let now = i64::try_from(arguments.wall_millis()).unwrap_or(i64::MAX);
-        let base = if self.is_relative() { now } else { 0 };
-        let deadline =
-            millis.filter(|millis| *millis > 0).and_then(|millis| millis.checked_add(base));
-        deadline.and_then(|deadline| u64::try_from(deadline).ok()).ok_or_else(|| invalid(command))
+        let at = self.at(number, arguments.wall_millis()).filter(|_| number > 0);
+        at.and_then(|at| u64::try_from(at).ok()).ok_or_else(|| invalid(command))
     }
 }
 
