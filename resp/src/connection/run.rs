@@ -99,14 +99,10 @@ impl Connection {
         let bucket = self.client.bucket.clone();
         let random = door.random();
         let arguments = Arguments::new(words, &bucket, around.wall_millis, random);
-        match command.run {
-            Run::Data(plan) => match plan(&arguments) {
-                Ok(plan) => self.enter(place, Step::Plan(plan), bytes, around),
-                Err(error) => {
-                    door.calls[place].failed += 1;
-                    self.at_once(around, |encoder| encoder.error(error.text()));
-                }
-            },
+        let done = match command.run {
+            Run::Data(plan) => {
+                plan(&arguments).and_then(|plan| self.enter(place, Step::Plan(plan), bytes, around))
+            }
             Run::Desk(run) => {
                 let mut reply = Vec::new();
                 let mut encoder = Encoder::new(&mut reply, self.client.protocol);
@@ -121,27 +117,29 @@ impl Connection {
                         if matches!(step, Step::Close) {
                             self.end_after_replies();
                         }
+                        Ok(())
                     }
                     Ok(step) => self.enter(place, step, bytes, around),
-                    Err(error) => {
-                        door.calls[place].failed += 1;
-                        self.at_once(around, |encoder| encoder.error(error.text()));
-                    }
+                    Err(error) => Err(error),
                 }
             }
-            Run::Container => {
-                let error = CommandError::arity(command.name);
-                self.at_once(around, |encoder| encoder.error(error.text()));
-            }
+            Run::Container => Err(CommandError::arity(command.name)),
+        };
+        if let Err(error) = done {
+            door.calls[place].failed += 1;
+            self.at_once(around, |encoder| encoder.error(error.text()));
         }
     }
 
     /// A plan becomes a slot, and begins unless others use its keys before it.
-    fn enter(&mut self, place: usize, step: Step, bytes: usize, around: &Surroundings<'_>) {
-        let hashes = match hashes_of(&step) {
-            Ok(hashes) => hashes,
-            Err(error) => return self.at_once(around, |encoder| encoder.error(error.text())),
-        };
+    fn enter(
+        &mut self,
+        place: usize,
+        step: Step,
+        bytes: usize,
+        around: &Surroundings<'_>,
+    ) -> Result<(), CommandError> {
+        let hashes = hashes_of(&step)?;
         let fence = is_fence(&step);
         let slot = self.slot(Some(place), around, bytes);
         let number = self.push(slot);
@@ -154,6 +152,7 @@ impl Connection {
         if !fence && waits == 0 {
             self.ready.push_back(number);
         }
+        Ok(())
     }
 
     fn unknown(&mut self, words: &[Bytes], around: &Surroundings<'_>) {
