@@ -19,6 +19,7 @@
 //! under way, no input is asked for while they are, or while the client does not read what it is answered.
 
 mod answer;
+mod asks;
 mod begin;
 mod joint;
 mod run;
@@ -30,8 +31,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use coterie_crdt::operation::Operation;
-use coterie_wire::{Key, Levels, Request};
 
 use crate::ask::{Ask, AskId};
 use crate::client::{Client, Replies};
@@ -41,6 +40,7 @@ use crate::encoder::{Encoder, Protocol};
 use crate::facts::ClientFacts;
 use crate::parse::{Parsed, Parser};
 use crate::plan::Plan;
+use asks::Pace;
 use sequence::{Hashes, Number, Sequence};
 use slot::{Slot, Work};
 
@@ -59,11 +59,6 @@ const OUTPUT_UNAUTHENTICATED_MAX: usize = 64 << 10;
 /// Room that is made for input beyond what is there.
 const INPUT_STEP: usize = 64 << 10;
 const INPUT_LEAST: usize = 16 << 10;
-
-/// Questions that are handed out before their answers show how large those are, and bytes that answers under way may
-/// have by what the last ones had.
-const ASKED_FIRST: usize = 64;
-const ASKED_BYTES_MAX: usize = 16 << 20;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -103,29 +98,6 @@ enum End {
     Now,
 }
 
-/// How many questions are handed out at one time: a few at first, and never so many that their answers would take too
-/// much memory, as far as the last ones tell.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    asked: usize,
-    asked_max: usize,
-    /// A falling maximum.
-    reply_bytes: usize,
-}
-
-impl Pace {
-    fn may_ask(&self) -> bool {
-        self.asked < self.asked_max
-    }
-
-    fn answered(&mut self, bytes: usize) {
-        self.asked = self.asked.saturating_sub(1);
-        self.reply_bytes = bytes.max(self.reply_bytes - self.reply_bytes / 16);
-        let most = (ASKED_BYTES_MAX / self.reply_bytes.max(1)).clamp(4, SLOTS_MAX);
-        self.asked_max = most.min(self.asked_max + 1);
-    }
-}
-
 impl Connection {
     /// A connection that has just been accepted.
     #[must_use]
@@ -151,7 +123,7 @@ impl Connection {
             fenced: false,
             slots_bytes: 0,
             asks: VecDeque::new(),
-            pace: Pace { asked: 0, asked_max: ASKED_FIRST, reply_bytes: 0 },
+            pace: Pace::default(),
             output: Vec::new(),
             written: 0,
             last: "NULL",
@@ -179,30 +151,6 @@ impl Connection {
     pub fn go_on(&mut self, door: &mut Door, around: &Surroundings<'_>) {
         self.check_time(door, around);
         self.drive(door, around);
-    }
-
-    /// The next question. `None` where there is none, or as many as may be are under way.
-    pub fn next_ask(&mut self) -> Option<(AskId, Ask)> {
-        let ask = self.asks.remove(self.next_ask_at()?)?;
-        self.pace.asked += 1;
-        Some(ask)
-    }
-
-    /// Whether there is a next question. Writing can bring it about, where the client had left much unread.
-    #[must_use]
-    pub fn has_ask(&self) -> bool {
-        self.next_ask_at().is_some()
-    }
-
-    fn next_ask_at(&self) -> Option<usize> {
-        if self.asks.is_empty() || !self.pace.may_ask() || self.unread() > OUTPUT_MAX {
-            return None;
-        }
-        // Where much is kept that waits for the first command, only that one goes on.
-        if self.slots_bytes < SLOTS_BYTES_MAX {
-            return Some(0);
-        }
-        self.asks.iter().position(|(id, _)| id.command() == self.first)
     }
 
     /// What is to be written.
@@ -413,35 +361,6 @@ impl Connection {
     fn slot_mut(&mut self, number: Number) -> Option<&mut Slot> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.slots.get_mut(index)
-    }
-
-    /// Asks something for a part of a command.
-    fn ask(&mut self, number: Number, item: usize, ask: Ask) {
-        self.asks.push_back((AskId::new(number, item), ask));
-    }
-
-    /// Asks for operations on a key.
-    fn ask_request(
-        &mut self,
-        number: Number,
-        item: usize,
-        key: Key,
-        operations: Vec<Operation>,
-        explain: bool,
-        door: &mut Door,
-    ) -> Levels {
-        let levels = self.client.levels(&key);
-        let request = Request {
-            id: door.request_id(),
-            session: self.client.dots(&key),
-            key,
-            operations,
-            levels,
-            time_left: self.client.time_left(door),
-            explain,
-        };
-        self.ask(number, item, Ask::Request(Box::new(request)));
-        levels
     }
 
     /// Begins what no longer waits, and takes further commands as long as there is room.
