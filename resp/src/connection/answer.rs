@@ -123,7 +123,7 @@ impl Connection {
                     return self.reply(number, door, around, first_of.nothing);
                 };
                 let operations = first_of.operations.clone();
-                let levels = self.ask_request(number, index, key, operations, false, door);
+                let levels = self.ask_request(number, index, key, operations, door);
                 if let Some(slot) = self.slot_mut(number) {
                     slot.work = Work::FirstOf { first_of, index, levels };
                 }

@@ -72,6 +72,19 @@ impl Connection {
         self.asks.push_back((AskId::new(number, item), ask));
     }
 
+    /// A request for operations on a key.
+    pub(super) fn request(&self, key: Key, operations: Vec<Operation>, door: &mut Door) -> Request {
+        Request {
+            id: door.request_id(),
+            session: self.client.dots(&key),
+            levels: self.client.levels(&key),
+            key,
+            operations,
+            time_left: self.client.time_left(door),
+            explain: false,
+        }
+    }
+
     /// Asks for operations on a key.
     pub(super) fn ask_request(
         &mut self,
@@ -79,19 +92,10 @@ impl Connection {
         item: usize,
         key: Key,
         operations: Vec<Operation>,
-        explain: bool,
         door: &mut Door,
     ) -> Levels {
-        let levels = self.client.levels(&key);
-        let request = Request {
-            id: door.request_id(),
-            session: self.client.dots(&key),
-            key,
-            operations,
-            levels,
-            time_left: self.client.time_left(door),
-            explain,
-        };
+        let request = self.request(key, operations, door);
+        let levels = request.levels;
         self.ask(number, item, Ask::Request(Box::new(request)));
         levels
     }

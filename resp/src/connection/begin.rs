@@ -16,7 +16,7 @@ use crate::explain;
 use crate::keyspace::{Walk, WalkAsk};
 use crate::outcome;
 use crate::plan::{KeyShape, Plan};
-use coterie_wire::List;
+use coterie_wire::{List, Request};
 
 /// Requests of one command that are under way at one time.
 const GATHERED_MAX: usize = 128;
@@ -54,13 +54,13 @@ impl Connection {
                     return self.reply(number, door, around, first_of.nothing);
                 };
                 let operations = first_of.operations.clone();
-                let levels = self.ask_request(number, 0, key, operations, false, door);
+                let levels = self.ask_request(number, 0, key, operations, door);
                 Work::FirstOf { first_of, index: 0, levels }
             }
             Step::Plan(Plan::Scan(scan)) => {
                 let after = door.cursors.place(scan.cursor).filter(|_| scan.cursor != 0);
                 let operation = (scan.page)(after, page_of(scan.count));
-                self.ask_request(number, 0, scan.key.clone(), vec![operation], false, door);
+                self.ask_request(number, 0, scan.key.clone(), vec![operation], door);
                 Work::Scan(scan)
             }
             Step::Plan(Plan::Keyspace(keyspace)) => {
@@ -88,7 +88,10 @@ impl Connection {
                     Operation::Key(KeyOperation::Type),
                     Operation::Key(KeyOperation::TimeToLive),
                 ];
-                let levels = self.ask_request(number, 0, key.clone(), operations, true, door);
+                let request = self.request(key.clone(), operations, door);
+                let levels = request.levels;
+                let request = Box::new(Request { explain: true, ..request });
+                self.ask(number, 0, Ask::Request(request));
                 Work::Key { key, levels, shape: KeyShape::All(Box::new(explain::encode)) }
             }
             Step::Done | Step::Close => unreachable!("what needs nothing is answered at once"),
@@ -135,7 +138,7 @@ impl Connection {
         while gathering.asked < GATHERED_MAX {
             let Some(ask) = gathering.to_ask.pop_front() else { break };
             gathering.asked += 1;
-            self.ask_request(number, ask.item, ask.key, ask.operations, false, door);
+            self.ask_request(number, ask.item, ask.key, ask.operations, door);
         }
         if let Some(slot) = self.slot_mut(number) {
             slot.work = Work::Gather(gathering);
@@ -166,7 +169,7 @@ impl Connection {
                 }
                 WalkAsk::Delete(key) => {
                     let delete = vec![Operation::Key(KeyOperation::Delete)];
-                    self.ask_request(number, item, key, delete, false, door);
+                    self.ask_request(number, item, key, delete, door);
                 }
             }
         }

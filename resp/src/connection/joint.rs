@@ -40,7 +40,7 @@ impl Connection {
             Vec::new()
         };
         let first = operations.len() - joined.iter().map(|(_, _, count)| count).sum::<usize>();
-        let levels = self.ask_request(number, 0, key.clone(), operations, false, door);
+        let levels = self.ask_request(number, 0, key.clone(), operations, door);
         if joined.is_empty() {
             return Work::Key { key, levels, shape };
         }
