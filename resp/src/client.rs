@@ -138,7 +138,7 @@ impl Client {
     /// How long its next command may take.
     #[must_use]
     pub fn time_left(&self, door: &Door) -> Duration {
-        self.deadline.unwrap_or(door.settings.deadline)
+        door.time_left(self.deadline)
     }
 
     /// What a request on `key` has to see.
@@ -146,11 +146,11 @@ impl Client {
         if self.session.keys() == 0 { SessionDots::default() } else { self.session.dots(key) }
     }
 
-    /// How many have to take part in a request on `key`.
-    pub(crate) fn levels(&self, key: &Key) -> Levels {
+    /// How many have to take part in a request on `key`, where these levels were asked for.
+    pub(crate) fn levels_on(&self, key: &Key, asked: Levels) -> Levels {
         match self.session.patience(key) {
-            Patience::Level => self.levels,
-            Patience::AllOwners => Levels { write: Some(Level::All), ..self.levels },
+            Patience::Level => asked,
+            Patience::AllOwners => Levels { write: Some(Level::All), ..asked },
         }
     }
 

@@ -103,6 +103,11 @@ impl Door {
         }
     }
 
+    /// How long a request may take, for a client that asked for so long.
+    pub(crate) fn time_left(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(self.settings.deadline)
+    }
+
     /// A name that no other request has.
     pub(crate) fn request_id(&mut self) -> RequestId {
         self.requests += 1;

@@ -71,6 +71,27 @@ fn levels_are_asked_for_shown_and_sent() {
 }
 
 #[test]
+fn commands_that_wait_keep_the_levels_that_they_were_given_under() {
+    let mut server = Server::new();
+    let client = server.connect();
+    assert_eq!(server.say(client, "COTERIE CONSISTENCY all all"), "+OK\r\n");
+    let said = b"SET k v\r\nGET k\r\nCOTERIE CONSISTENCY one one\r\nCOTERIE DEADLINE 1\r\n";
+    server.connection(client).input().extend_from_slice(said);
+    server.go_on(client);
+    for asked in ["SET", "GET"] {
+        let Some((id, Ask::Request(request))) = server.connection(client).next_ask() else {
+            panic!("{asked} is asked for")
+        };
+        assert_eq!(request.levels.write, Some(Level::All), "{asked}");
+        assert_eq!(request.levels.read, Some(Level::All), "{asked}");
+        assert!(request.time_left > Duration::from_millis(1), "{asked}");
+        let answer = server.carry_out(Ask::Request(request));
+        server.answer(client, id, answer);
+    }
+    assert_eq!(server.read(client), b"+OK\r\n$1\r\nv\r\n+OK\r\n+OK\r\n");
+}
+
+#[test]
 fn concurrent_values_are_shown_with_a_token_that_replaces_them() {
     let mut server = Server::new();
     let client = server.connect();

@@ -1,5 +1,7 @@
 //! What comes back for a command, and its reply.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use coterie_crdt::operation::Reply;
 use coterie_protocol::repair::barrier;
@@ -196,8 +198,12 @@ impl Connection {
         slot.bytes = apart.len();
         slot.work = Work::Answered(apart);
         let hashes = std::mem::take(&mut slot.hashes);
-        let (place, took) = (slot.place, around.now.saturating_sub(slot.begun));
-        self.count(place, took, ended, door, around);
+        let (place, write) = (slot.place, slot.terms.levels.write);
+        let took = around.now.saturating_sub(slot.begun);
+        if let Some(place) = place {
+            door.answered(place, took, write, ended);
+            self.remember_if_slow(place, took, door, around);
+        }
         let mut next = smallvec::SmallVec::<[Number; 1]>::new();
         self.sequence.leave(number, &hashes, |other| next.push(other));
         for other in next {
@@ -215,16 +221,13 @@ impl Connection {
         }
     }
 
-    fn count(
+    fn remember_if_slow(
         &self,
-        place: Option<usize>,
-        took: std::time::Duration,
-        ended: Ended,
+        place: usize,
+        took: Duration,
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
-        let Some(place) = place else { return };
-        door.answered(place, took, self.client.levels.write, ended);
         if door.parameters.slow().is_some_and(|slow| took >= slow) {
             let name = table::all().nth(place).map_or("", |command| command.name);
             let (address, client) = (self.client.address, self.client.name.clone());

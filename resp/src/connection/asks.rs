@@ -72,15 +72,22 @@ impl Connection {
         self.asks.push_back((AskId::new(number, item), ask));
     }
 
-    /// A request for operations on a key.
-    pub(super) fn request(&self, key: Key, operations: Vec<Operation>, door: &mut Door) -> Request {
+    /// A request of a command for operations on a key.
+    pub(super) fn request(
+        &mut self,
+        number: Number,
+        key: Key,
+        operations: Vec<Operation>,
+        door: &mut Door,
+    ) -> Request {
+        let terms = self.terms(number);
         Request {
             id: door.request_id(),
             session: self.client.dots(&key),
-            levels: self.client.levels(&key),
+            levels: self.client.levels_on(&key, terms.levels),
             key,
             operations,
-            time_left: self.client.time_left(door),
+            time_left: door.time_left(terms.deadline),
             explain: false,
         }
     }
@@ -94,7 +101,7 @@ impl Connection {
         operations: Vec<Operation>,
         door: &mut Door,
     ) -> Levels {
-        let request = self.request(key, operations, door);
+        let request = self.request(number, key, operations, door);
         let levels = request.levels;
         self.ask(number, item, Ask::Request(Box::new(request)));
         levels

@@ -45,7 +45,7 @@ impl Connection {
                     to_ask: VecDeque::new(),
                     asked: 0,
                     keys: Vec::new(),
-                    levels: self.client.levels,
+                    levels: self.terms(number).levels,
                 });
                 return self.gather(number, gathering, progress, door, around);
             }
@@ -88,7 +88,7 @@ impl Connection {
                     Operation::Key(KeyOperation::Type),
                     Operation::Key(KeyOperation::TimeToLive),
                 ];
-                let request = self.request(key.clone(), operations, door);
+                let request = self.request(number, key.clone(), operations, door);
                 let levels = request.levels;
                 let request = Box::new(Request { explain: true, ..request });
                 self.ask(number, 0, Ask::Request(request));
@@ -153,6 +153,7 @@ impl Connection {
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
+        let terms = self.terms(number);
         while let Some((item, ask)) = walk.next_ask() {
             let item = usize::try_from(item).expect("24 bits");
             match ask {
@@ -162,8 +163,8 @@ impl Connection {
                         bucket,
                         from,
                         keys_max,
-                        read: self.client.levels.read,
-                        time_left: self.client.time_left(door),
+                        read: terms.levels.read,
+                        time_left: door.time_left(terms.deadline),
                     };
                     self.ask(number, item, Ask::List(Box::new(list)));
                 }

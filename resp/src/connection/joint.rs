@@ -63,7 +63,8 @@ impl Connection {
     ) -> Vec<(Number, KeyShape, usize)> {
         let policy = around.view.policy(key.bucket());
         let linearizable = |level| level == Some(Level::Linearizable);
-        let levels = self.client.levels;
+        let terms = self.terms(number);
+        let levels = terms.levels;
         if policy.is_none_or(|policy| {
             policy.kind == BucketKind::Strong
                 || linearizable(levels.write.or(Some(policy.write)))
@@ -84,6 +85,7 @@ impl Connection {
                 break;
             };
             let fits = theirs == key
+                && slot.terms == terms
                 && may_join(shape, more)
                 && more.iter().any(Operation::writes) == writes
                 && operations.len() + more.len() <= OPERATIONS_MAX

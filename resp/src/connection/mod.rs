@@ -42,7 +42,7 @@ use crate::parse::{Parsed, Parser};
 use crate::plan::Plan;
 use asks::Pace;
 use sequence::{Hashes, Number, Sequence};
-use slot::{Slot, Work};
+use slot::{Slot, Terms, Work};
 
 /// Commands of a connection that may be under way.
 const SLOTS_MAX: usize = 1_024;
@@ -342,6 +342,7 @@ impl Connection {
         Slot {
             place,
             protocol: self.client.protocol,
+            terms: Terms { levels: self.client.levels, deadline: self.client.deadline },
             silent: self.client.replies != Replies::On,
             begun: around.now,
             bytes,
@@ -361,6 +362,11 @@ impl Connection {
     fn slot_mut(&mut self, number: Number) -> Option<&mut Slot> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.slots.get_mut(index)
+    }
+
+    /// What a command that is not answered yet was given under.
+    fn terms(&mut self, number: Number) -> Terms {
+        self.slot_mut(number).expect("nothing is asked for what is answered").terms
     }
 
     /// Begins what no longer waits, and takes further commands as long as there is room.

@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub(super) place: Option<usize>,
     /// What its client spoke when it gave it.
     pub(super) protocol: Protocol,
+    /// What its client had asked for when it gave it.
+    pub(super) terms: Terms,
     /// Whether its reply goes nowhere.
     pub(super) silent: bool,
     /// When it was given.
@@ -32,6 +34,14 @@ pub(super) struct Slot {
     pub(super) waits: usize,
     /// How far it is.
     pub(super) work: Work,
+}
+
+/// What a client has asked for: it holds for the commands that it gives afterwards, whenever they begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) levels: Levels,
+    /// `None`: what the node gives to requests.
+    pub(super) deadline: Option<Duration>,
 }
 
 /// How far a command is.
