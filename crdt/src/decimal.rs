@@ -78,16 +78,15 @@ impl Decimal {
         let point = mantissa.iter().position(|&b| b == b'.').unwrap_or(mantissa.len());
         let fraction = mantissa.get(point + 1..).unwrap_or(&[]);
         let whole = &mantissa[..point];
-        if whole.is_empty() && fraction.is_empty() {
+        let mut digits = whole.iter().chain(fraction).peekable();
+        // All of them first: what is no number is not a number that is too large.
+        if digits.peek().is_none() || !digits.all(u8::is_ascii_digit) {
             return Err(Malformed);
         }
         let mut steps = 0i128;
         // The place of the digit at hand: 0 is the unit's, −1 the first after the point.
         let mut place = i64::try_from(whole.len()).map_err(|_too_long| Range)? - 1 + exponent;
         for &digit in whole.iter().chain(fraction) {
-            if !digit.is_ascii_digit() {
-                return Err(Malformed);
-            }
             let value = i128::from(digit - b'0');
             let scale = place + i64::from(PLACES);
             if scale >= 0 && value != 0 {
@@ -161,6 +160,8 @@ mod tests {
         for text in ["nan", "", "-", ".", "1 ", " 1", "1e", "1e+", "0x10", "1.2.3", "abc", "--1"] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(Malformed), "{text}");
         }
+        let long = "9".repeat(30) + "x";
+        assert_eq!(Decimal::parse(long.as_bytes()), Err(Malformed));
         for text in ["inf", "-Infinity", "+INF"] {
             assert_eq!(Decimal::parse(text.as_bytes()), Err(Infinite), "{text}");
         }

@@ -69,7 +69,7 @@ impl Redis {
             }
             let mut more = [0; 4096];
             let count = self.stream.read(&mut more).unwrap();
-            assert!(count > 0, "redis-server has closed the connection");
+            assert!(count > 0, "redis-server has ended at {}", crate::grammar::text(words));
             self.input.extend_from_slice(&more[..count]);
         }
     }
