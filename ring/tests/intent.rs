@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test fails like a test")]
 
 use coterie_ring::{
-    BucketKind, BucketName, BucketPolicy, EditError, Intent, NODES_MAX, NodeId, NodeIntent,
+    BucketKind, BucketName, BucketPolicy, EditError, Intent, Level, NODES_MAX, NodeId, NodeIntent,
     NodeState, Place, PlacementPolicy, Spread,
 };
 use proptest::prelude::*;
@@ -121,4 +121,14 @@ fn what_does_not_fit_is_refused_whole() {
     let policy = BucketPolicy { replicas: 0, ..BucketPolicy::default() };
     let name = BucketName::new("b").unwrap();
     assert_eq!(other.set_bucket(name, policy), Err(EditError::Replicas { replicas: 0 }));
+}
+
+#[test]
+fn every_level_has_a_name_of_its_own_and_its_place() {
+    for (place, level) in Level::ALL.into_iter().enumerate() {
+        assert_eq!(level as usize, place);
+        assert_eq!(Level::named(level.name()), Some(level));
+        assert_eq!(Level::named(&level.name().to_uppercase()), Some(level));
+    }
+    assert_eq!(Level::named("most"), None);
 }

@@ -13,7 +13,7 @@ use serde_json::{Value as Json_, json};
 
 use super::cluster::view_of;
 use super::door::Door;
-use super::extract::{Given, LastInPath, level, level_name, node_id};
+use super::extract::{Given, LastInPath, level, node_id};
 use super::problem::{Known, Problem};
 use crate::config::{Span, SpreadOver, Zone};
 
@@ -258,8 +258,8 @@ fn bucket(name: &str, policy: &BucketPolicy) -> Json_ {
         "name": name,
         "kind": kind,
         "replicas": policy.replicas,
-        "write": level_name(policy.write),
-        "read": level_name(policy.read),
+        "write": policy.write.name(),
+        "read": policy.read.name(),
         "expiry": expiry,
     })
 }

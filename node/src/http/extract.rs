@@ -145,39 +145,10 @@ impl FromRequestParts<Door> for LastInPath {
 
 /// A level by its name.
 pub(super) fn level(name: &str) -> Result<Level, Problem> {
-    let levels = [
-        ("any", Level::Any),
-        ("one", Level::One),
-        ("two", Level::Two),
-        ("three", Level::Three),
-        ("quorum", Level::Quorum),
-        ("all", Level::All),
-        ("local_one", Level::LocalOne),
-        ("local_quorum", Level::LocalQuorum),
-        ("each_quorum", Level::EachQuorum),
-        ("linearizable", Level::Linearizable),
-    ];
-    let found = levels.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map(|(_, level)| *level).ok_or_else(|| {
-        let names: Vec<&str> = levels.iter().map(|(name, _)| *name).collect();
-        Problem::bad(format!("{name:?} is no level: give one of {}", names.join(", ")))
+    Level::named(name).ok_or_else(|| {
+        let names = Level::ALL.map(Level::name).join(", ");
+        Problem::bad(format!("{name:?} is no level: give one of {names}"))
     })
-}
-
-/// A level's name.
-pub(super) fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Any => "any",
-        Level::One => "one",
-        Level::Two => "two",
-        Level::Three => "three",
-        Level::Quorum => "quorum",
-        Level::All => "all",
-        Level::LocalOne => "local_one",
-        Level::LocalQuorum => "local_quorum",
-        Level::EachQuorum => "each_quorum",
-        Level::Linearizable => "linearizable",
-    }
 }
 
 /// What a request on data is to be worth.

@@ -24,38 +24,16 @@ pub enum OutcomeKind {
 /// The outcomes' names, in order.
 pub const OUTCOMES: [&str; 5] = ["done", "failed", "refused", "unavailable", "unknown"];
 
-/// Levels, and the place of what has none.
-const LEVELS: usize = 11;
+/// Levels, and at the end the place of what has none.
+const LEVELS: usize = Level::ALL.len() + 1;
 
-/// The name of a place of [`CommandCounts::count`].
-pub(super) const LEVEL_NAMES: [&str; LEVELS] = [
-    "any",
-    "one",
-    "two",
-    "three",
-    "quorum",
-    "all",
-    "local_one",
-    "local_quorum",
-    "each_quorum",
-    "linearizable",
-    "default",
-];
+/// The name of a place of [`CommandCounts`].
+fn level_name(place: usize) -> &'static str {
+    Level::ALL.get(place).map_or("default", |level| level.name())
+}
 
 fn place(level: Option<Level>) -> usize {
-    match level {
-        Some(Level::Any) => 0,
-        Some(Level::One) => 1,
-        Some(Level::Two) => 2,
-        Some(Level::Three) => 3,
-        Some(Level::Quorum) => 4,
-        Some(Level::All) => 5,
-        Some(Level::LocalOne) => 6,
-        Some(Level::LocalQuorum) => 7,
-        Some(Level::EachQuorum) => 8,
-        Some(Level::Linearizable) => 9,
-        None => 10,
-    }
+    level.map_or(Level::ALL.len(), |level| level as usize)
 }
 
 /// What was counted of one command.
@@ -71,7 +49,7 @@ impl CommandCounts {
     pub fn occurred(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         self.outcomes.iter().enumerate().flat_map(|(level, outcomes)| {
             let occurred = outcomes.iter().enumerate().filter(|(_, count)| **count > 0);
-            occurred.map(move |(outcome, count)| (LEVEL_NAMES[level], OUTCOMES[outcome], *count))
+            occurred.map(move |(outcome, count)| (level_name(level), OUTCOMES[outcome], *count))
         })
     }
 

@@ -155,36 +155,19 @@ fn bucket(
     Ok(Step::Done)
 }
 
-/// Levels by name.
-const LEVELS: [(&str, Level); 10] = [
-    ("any", Level::Any),
-    ("one", Level::One),
-    ("two", Level::Two),
-    ("three", Level::Three),
-    ("quorum", Level::Quorum),
-    ("all", Level::All),
-    ("local_one", Level::LocalOne),
-    ("local_quorum", Level::LocalQuorum),
-    ("each_quorum", Level::EachQuorum),
-    ("linearizable", Level::Linearizable),
-];
-
 fn level_name(level: Option<Level>) -> &'static str {
-    level.map_or("default", |level| {
-        LEVELS.iter().find(|(_, known)| *known == level).map_or("default", |(name, _)| name)
-    })
+    level.map_or("default", Level::name)
 }
 
 fn level(arguments: &Arguments<'_>, index: usize) -> Result<Option<Level>, CommandError> {
-    let word = arguments.lossy(index).to_lowercase().replace('-', "_");
-    if word == "default" {
+    let word = arguments.lossy(index).replace('-', "_");
+    if word.eq_ignore_ascii_case("default") {
         return Ok(None);
     }
-    let found = LEVELS.iter().find(|(name, _)| *name == word);
-    found.map(|(_, level)| Some(*level)).ok_or(CommandError::Text(
-        "ERR a level is any, one, two, three, quorum, all, local_one, local_quorum, each_quorum, linearizable or \
-         default",
-    ))
+    Level::named(&word).map(Some).ok_or_else(|| {
+        let names = Level::ALL.map(Level::name).join(", ");
+        CommandError::Owned(format!("ERR a level is {names} or default"))
+    })
 }
 
 fn consistency(

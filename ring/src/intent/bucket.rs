@@ -87,6 +87,45 @@ pub enum Level {
     Linearizable,
 }
 
+impl Level {
+    /// All of them, in order.
+    pub const ALL: [Level; 10] = [
+        Level::Any,
+        Level::One,
+        Level::Two,
+        Level::Three,
+        Level::Quorum,
+        Level::All,
+        Level::LocalOne,
+        Level::LocalQuorum,
+        Level::EachQuorum,
+        Level::Linearizable,
+    ];
+
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Any => "any",
+            Level::One => "one",
+            Level::Two => "two",
+            Level::Three => "three",
+            Level::Quorum => "quorum",
+            Level::All => "all",
+            Level::LocalOne => "local_one",
+            Level::LocalQuorum => "local_quorum",
+            Level::EachQuorum => "each_quorum",
+            Level::Linearizable => "linearizable",
+        }
+    }
+
+    /// The level of this name, in letters of either case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+}
+
 /// What a bucket promises; in force once a layout that carries it is decided.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BucketPolicy {
