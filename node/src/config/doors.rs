@@ -4,16 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::settings::ConfigError;
+use super::tls::TlsFiles;
 use super::units::{Endpoint, Listen};
-
-/// A certificate chain and its key, in PEM files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The chain.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-}
 
 /// A door: where it listens, where others reach it, and with which certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,18 +3,19 @@
 mod access;
 mod command;
 mod doors;
-pub mod locate;
 mod machine;
 mod settings;
 mod shown;
 mod table;
+mod tls;
 mod units;
 
 pub use access::{Right, Token, User, Users, UsersError, Verb};
 pub use command::{ConfigCommand, UserCommand};
-pub use doors::{Door, TlsFiles};
+pub use doors::Door;
 pub use settings::{Begin, ConfigError, Limits, Settings};
 pub use table::{FIELDS, Field, Layer};
+pub use tls::{TlsError, TlsFiles};
 pub use units::{Endpoint, Listen, LogFormat, Size, Span, SpreadOver, Sync, Unreadable, Zone};
 
 use std::fs;

@@ -1,10 +1,8 @@
 //! The sockets of the HTTP door: connections are bounded in number, in time, and by TLS where that is configured.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, BufReader};
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +10,6 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::door::Door;
 use super::routes::router;
 use super::{Http, Settings};
-use crate::config::TlsFiles;
+use crate::config::TlsError;
 
 /// How long a client may take for a TLS handshake, and for the head of a request: idle connections are closed.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -50,13 +45,8 @@ pub enum HttpError {
         source: io::Error,
     },
     /// A file of its certificate does not work.
-    #[error("{path}: {problem}")]
-    Tls {
-        /// Which.
-        path: String,
-        /// Why not.
-        problem: String,
-    },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Http {
@@ -65,7 +55,12 @@ impl Http {
     /// # Errors
     /// [`HttpError`]
     pub async fn open(settings: Settings) -> Result<Http, HttpError> {
-        let acceptor = settings.door.tls.as_ref().map(acceptor).transpose()?;
+        let acceptor = settings
+            .door
+            .tls
+            .as_ref()
+            .map(|files| files.acceptor(Some(b"http/1.1")))
+            .transpose()?;
         let address = settings.door.listen;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| HttpError::Listen { address, source })?;
@@ -166,27 +161,4 @@ async fn talk(
     if let Err(error) = ended {
         tracing::debug!(%error, "an HTTP connection ended");
     }
-}
-
-fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, HttpError> {
-    let refused =
-        |path: &Path, problem: String| HttpError::Tls { path: path.display().to_string(), problem };
-    let open = |path: &Path| {
-        File::open(path).map(BufReader::new).map_err(|error| refused(path, error.to_string()))
-    };
-    let chain: Result<Vec<CertificateDer<'static>>, _> =
-        CertificateDer::pem_reader_iter(open(&files.certificate)?).collect();
-    let chain = chain.map_err(|error| refused(&files.certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(refused(&files.certificate, "there is no certificate in it".to_owned()));
-    }
-    let key = PrivateKeyDer::from_pem_reader(open(&files.key)?)
-        .map_err(|error| refused(&files.key, error.to_string()))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    let mut config = config.map_err(|error| refused(&files.certificate, error.to_string()))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }

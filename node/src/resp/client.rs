@@ -128,7 +128,7 @@ impl Client {
         // Reading is cancel-safe: what is not there now is read later.
         let read = pin!(stream.read_buf(&mut room)).poll(context);
         read.map_ok(|bytes| {
-            connections.count_read(bytes);
+            connections.count(|counts| counts.client_bytes_in += bytes as u64);
             if bytes == 0 { Looked::Ended } else { Looked::Something }
         })
     }

@@ -2,14 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use coterie_protocol::View;
 use coterie_protocol::repair::barrier;
 use coterie_resp::facts::{ClientFacts, Ended, KillFilter};
@@ -17,8 +15,6 @@ use coterie_resp::parse::ParseLimits;
 use coterie_resp::{Answer, Ask, AskId, Connection, Door, DoorSettings, Surroundings};
 use coterie_swim::Now;
 use hashbrown::HashMap;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
@@ -30,7 +26,7 @@ use super::client::{Client, serve};
 use super::node;
 use super::people::People;
 use super::stream::Stream;
-use crate::config::{Settings, TlsFiles};
+use crate::config::{Settings, TlsError};
 use crate::engine::inbox::{AnswerTo, Answered, Asked};
 use crate::engine::lane::LaneCell;
 use crate::metrics::{LaneCounts, LaneMetrics, LaneSnapshot, OutcomeKind};
@@ -59,15 +55,15 @@ impl ConnectionsSettings {
     /// Those of a lane.
     ///
     /// # Errors
-    /// If the door's certificate or key cannot be used.
+    /// [`TlsError`]
     pub fn new(
         settings: &Settings,
         people: People,
         address: SocketAddr,
         lane: u16,
         seed: u64,
-    ) -> anyhow::Result<Self> {
-        let acceptor = settings.resp.tls.as_ref().map(acceptor).transpose()?;
+    ) -> Result<Self, TlsError> {
+        let acceptor = settings.resp.tls.as_ref().map(|files| files.acceptor(None)).transpose()?;
         let lanes = settings.lanes.get();
         let value_bytes_max = settings.limits.operations.value_bytes_max;
         let limits = ParseLimits { word_bytes_max: value_bytes_max, ..ParseLimits::default() };
@@ -85,20 +81,6 @@ impl ConnectionsSettings {
     }
 }
 
-fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
-    let TlsFiles { certificate, key } = files;
-    let chain = fs::read(certificate)
-        .with_context(|| format!("resp_tls_certificate = {}", certificate.display()))?;
-    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
-    let chain = chain.with_context(|| format!("{} is no PEM file", certificate.display()))?;
-    let key = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("resp_tls_key = {} cannot be used", key.display()))?;
-    let config = rustls::ServerConfig::builder().with_no_client_auth();
-    let config =
-        config.with_single_cert(chain, key).context("the certificate and key do not fit")?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
 /// The connections of a lane. They live on its thread.
 pub struct Connections {
     settings: ConnectionsSettings,
@@ -107,7 +89,10 @@ pub struct Connections {
     /// Those that were answered in this turn.
     answered: RefCell<Vec<Rc<Client>>>,
     metrics: RefCell<LaneMetrics>,
+    /// How many there have been.
     count: Cell<u64>,
+    /// Those whose handshake is under way.
+    opening: Cell<usize>,
     view: RefCell<Option<Arc<View>>>,
     now: Cell<Now>,
 }
@@ -130,6 +115,7 @@ impl Connections {
             answered: RefCell::default(),
             metrics: RefCell::new(LaneMetrics::new(super::command_names().len())),
             count: Cell::new(0),
+            opening: Cell::new(0),
             view: RefCell::default(),
             now: Cell::new(Now { monotonic: Duration::ZERO, wall_millis: 0 }),
         }
@@ -190,7 +176,7 @@ impl Connections {
             () if self.view.borrow().is_none() => {
                 Some(b"-LOADING this node is in no cluster yet: try again later\r\n")
             }
-            () if self.len() >= self.settings.connections_max => {
+            () if self.len() + self.opening.get() >= self.settings.connections_max => {
                 Some(b"-ERR max number of clients reached\r\n")
             }
             () => None,
@@ -200,24 +186,17 @@ impl Connections {
             spawn_local(async move { drop(stream.write_all(why).await) });
             return;
         }
-        let number = self.count.get() + 1;
-        self.count.set(number);
-        let number = number * u64::from(self.settings.lanes) + u64::from(self.settings.lane);
-        self.metrics.borrow_mut().counts.connections_opened += 1;
+        self.count.update(|count| count + 1);
+        self.opening.update(|opening| opening + 1);
+        let (lanes, lane) = (u64::from(self.settings.lanes), u64::from(self.settings.lane));
+        let number = self.count.get() * lanes + lane;
         let weak = Rc::downgrade(cell);
         let acceptor = self.settings.acceptor.clone();
         spawn_local(async move {
-            let stream = match acceptor {
-                None => Stream::Plain(stream),
-                Some(acceptor) => {
-                    match timeout(AUTHENTICATE_WITHIN, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => Stream::Sealed(Box::new(stream)),
-                        Ok(Err(_)) | Err(_) => return,
-                    }
-                }
-            };
-            let Ok(local) = stream.local_address() else { return };
+            let opened = open(acceptor, stream).await;
             let Some(cell) = weak.upgrade() else { return };
+            cell.connections.opening.update(|opening| opening - 1);
+            let Ok((stream, local)) = opened else { return };
             let client = cell.connections.enter(&cell, number, stream, (from, local));
             drop(cell);
             let served = serve(Rc::clone(&client), weak.clone()).await;
@@ -241,14 +220,16 @@ impl Connections {
         let connection = Connection::new(number, from, local, now, &self.door.borrow());
         let client = Rc::new(Client::new(connection, stream));
         self.clients.borrow_mut().insert(number, Rc::clone(&client));
+        self.count(|counts| counts.connections_opened += 1);
         client
     }
 
     fn leave(&self, number: u64, served: &io::Result<()>) {
         self.clients.borrow_mut().remove(&number);
-        let counts = &mut self.metrics.borrow_mut().counts;
-        counts.connections_closed += 1;
-        counts.connections_dropped += u64::from(served.is_err());
+        self.count(|counts| {
+            counts.connections_closed += 1;
+            counts.connections_dropped += u64::from(served.is_err());
+        });
     }
 
     /// A question of a connection is answered. It is looked at when the turn ends.
@@ -352,13 +333,8 @@ impl Connections {
 
     /// So many bytes of a connection's output were written.
     pub(super) fn wrote(&self, connection: &mut Connection, bytes: usize) {
-        self.metrics.borrow_mut().counts.client_bytes_out += bytes as u64;
+        self.count(|counts| counts.client_bytes_out += bytes as u64);
         self.with(|door, around| connection.wrote(bytes, door, around));
-    }
-
-    /// So many bytes were read.
-    pub(super) fn count_read(&self, bytes: usize) {
-        self.metrics.borrow_mut().counts.client_bytes_in += bytes as u64;
     }
 
     /// When a connection goes on by itself, since the node's start.
@@ -402,6 +378,22 @@ impl Connections {
             client.wake();
         }
     }
+}
+
+/// The stream of a client that has just come, once it is sealed where the door asks for that, and where this end is.
+async fn open(
+    acceptor: Option<TlsAcceptor>,
+    stream: TcpStream,
+) -> io::Result<(Stream, SocketAddr)> {
+    let stream = match acceptor {
+        None => Stream::Plain(stream),
+        Some(acceptor) => {
+            let sealed = timeout(AUTHENTICATE_WITHIN, acceptor.accept(stream)).await;
+            Stream::Sealed(Box::new(sealed??))
+        }
+    };
+    let local = stream.local_address()?;
+    Ok((stream, local))
 }
 
 /// Answers a connection once something is known that is not on this lane.

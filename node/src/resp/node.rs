@@ -138,7 +138,7 @@ async fn node(cell: &LaneCell, router: &Router, now: Duration) -> NodeFacts {
             SyncPolicy::Periodic => "periodic",
         }
         .to_owned(),
-        free_permille: cell.free_permille(),
+        free_permille: cell.gateway.control().storage.free_permille.unwrap_or(0),
         ..NodeFacts::default()
     };
     for (clients, most, counts, calls) in doors.await {

@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use super::super::{Http, HttpError, Settings};
 use super::fake::{Answers, Fake};
-use crate::config;
+use crate::config::{self, TlsError};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -135,8 +135,8 @@ async fn with_a_certificate_the_door_speaks_tls_only() {
 
     std::fs::write(&files.key, "no key").unwrap();
     let opened = Http::open(settings(&fake, Some(files), 10)).await;
-    let Err(HttpError::Tls { path, .. }) = opened else { panic!("{opened:?}") };
-    assert!(path.ends_with("k.pem"), "{path}");
+    let Err(HttpError::Tls(TlsError { path, .. })) = opened else { panic!("{opened:?}") };
+    assert!(path.ends_with("k.pem"), "{}", path.display());
 }
 
 #[tokio::test]
