@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_protocol::control::{
@@ -19,19 +18,16 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::clock::Clock;
-use super::gateway::Gateway;
+use super::gateway::{Gateway, PUBLISH_EVERY};
 use super::ground::Ground;
 use super::inbox::{ControlInput, LaneInput, Router};
-use crate::config::locate::{self, Located, Seeds};
 use crate::metrics::{ControlSnapshot, StorageFacts};
+use crate::peers::locate::{self, Located, Seeds};
 use crate::peers::{Gossip, Unopened};
 use crate::storage::{LaneStore, Storage, Waker};
 
 /// Inputs that are taken in at once.
 const INPUTS_MAX: usize = 256;
-
-/// How often control says how it and the storage are.
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a node's threads have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

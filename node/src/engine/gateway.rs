@@ -16,6 +16,9 @@ use crate::metrics::ControlSnapshot;
 
 use super::inbox::{AnswerTo, Asked, ControlInput, LaneInput, Router};
 
+/// How often lanes and control say how they are.
+pub(super) const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
 /// What does not change while a node runs.
 #[derive(Clone, Debug)]
 pub struct NodeFacts {
@@ -61,12 +64,8 @@ pub struct LaneFacts {
     pub slices: Vec<SliceFacts>,
     /// Bytes of hints that it keeps, by owner.
     pub hints: Vec<(NodeId, u64)>,
-    /// The number of its last commit since the storage was made.
-    pub committed: u64,
     /// Events that wait for rows.
     pub parked: u64,
-    /// Connections of clients that it serves.
-    pub connections: u64,
     /// What its front doors have counted.
     pub metrics: crate::metrics::LaneSnapshot,
 }

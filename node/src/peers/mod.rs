@@ -7,6 +7,7 @@ mod connecting;
 mod gossip;
 mod head;
 mod link;
+pub mod locate;
 mod outgoing;
 mod receiving;
 mod settings;

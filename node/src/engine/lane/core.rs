@@ -1,8 +1,6 @@
-//! The core of a lane's thread: its driver, its storage, and who waits for it.
+//! The core of a lane's thread: its driver, its storage, who waits for it, and how what it wants is carried out.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,12 +15,11 @@ use coterie_protocol::{
 };
 use coterie_swim::Now;
 use coterie_wire::{Listed, Outcome, Refused, Response};
-use tokio::sync::{Notify, oneshot};
-use tracing::error;
+use tokio::sync::oneshot;
 
 use crate::engine::clients::Clients;
 use crate::engine::clock::Clock;
-use crate::engine::gateway::{Gateway, LaneFacts, SliceFacts};
+use crate::engine::gateway::{Gateway, LaneFacts, PUBLISH_EVERY, SliceFacts};
 use crate::engine::ground::Ground;
 use crate::engine::inbox::{AnswerTo, Answered, Asked, ControlInput, LaneInput, Router};
 use crate::peers::{PeerEvent, Peers};
@@ -31,9 +28,6 @@ use crate::storage::{Fetched, LaneStore, Storage, Waker};
 
 /// Events of one turn at most: so many are committed as one batch.
 const EVENTS_PER_TURN_MAX: usize = 512;
-
-/// How often a lane says how it is.
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
 /// What a lane's thread is started with.
 #[derive(Clone, Debug)]
@@ -48,30 +42,8 @@ pub struct LaneSettings {
     pub seed: u64,
 }
 
-/// A lane's thread, as its tasks share it.
-pub struct LaneCell {
-    /// Which lane it is.
-    pub lane: u16,
-    /// The node's clocks.
-    pub clock: Clock,
-    /// The ends that reach other threads.
-    pub router: Router,
-    /// For what connections ask of the node.
-    pub gateway: Gateway,
-    storage: Storage,
-    core: RefCell<Core>,
-    /// What came since the last turn, from tasks of this thread.
-    peer_events: RefCell<Vec<PeerEvent>>,
-    asks: RefCell<Vec<(Asked, AnswerTo)>>,
-    /// Whether a turn is due.
-    pub wake: Notify,
-    /// The connections of clients.
-    pub connections: Connections,
-    view: RefCell<Option<Arc<View>>>,
-    failed: Cell<Option<StoreError>>,
-}
-
-struct Core {
+/// What a lane's thread changes in its turns.
+pub(super) struct Core {
     settings: LaneSettings,
     router: Router,
     gateway: Gateway,
@@ -85,33 +57,22 @@ struct Core {
     clients: Clients,
     barriers: BTreeMap<BarrierId, oneshot::Sender<barrier::Outcome>>,
     barriers_begun: u64,
-    peers: Option<Rc<Peers>>,
+    pub(super) peers: Option<Rc<Peers>>,
     published: Instant,
 }
 
-impl fmt::Debug for LaneCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LaneCell").field("lane", &self.lane).finish_non_exhaustive()
-    }
-}
-
-impl LaneCell {
-    /// A lane without a view yet.
-    #[must_use]
-    pub fn new(
+impl Core {
+    pub(super) fn new(
         settings: LaneSettings,
-        clock: Clock,
         router: Router,
         gateway: Gateway,
         (storage, store, log): (Storage, LaneStore, Waker),
-        connections: Connections,
-    ) -> Rc<Self> {
-        let lane = settings.lane;
-        let core = Core {
-            router: router.clone(),
-            gateway: gateway.clone(),
+    ) -> Self {
+        Core {
+            router,
+            gateway,
             ground: Ground::new(store),
-            storage: storage.clone(),
+            storage,
             log,
             unfetched: VecDeque::new(),
             driver: None,
@@ -122,149 +83,35 @@ impl LaneCell {
             peers: None,
             published: Instant::now(),
             settings,
-        };
-        Rc::new(LaneCell {
-            lane,
-            clock,
-            router,
-            gateway,
-            storage,
-            core: RefCell::new(core),
-            peer_events: RefCell::default(),
-            asks: RefCell::default(),
-            wake: Notify::new(),
-            connections,
-            view: RefCell::default(),
-            failed: Cell::new(None),
-        })
-    }
-
-    /// The cluster as control sees it; `None` before the first view.
-    #[must_use]
-    pub fn view(&self) -> Option<Arc<View>> {
-        self.view.borrow().clone()
-    }
-
-    /// How much of the disk is free, as parts of 1,000.
-    #[must_use]
-    pub fn free_permille(&self) -> u16 {
-        self.storage.free_permille()
-    }
-
-    /// The network, once it is there.
-    pub fn set_peers(&self, peers: Rc<Peers>) {
-        self.core.borrow_mut().peers = Some(peers);
-    }
-
-    /// The network, if it is there.
-    #[must_use]
-    pub fn peers(&self) -> Option<Rc<Peers>> {
-        self.core.borrow().peers.clone()
-    }
-
-    /// Whether nobody waits for an answer of this lane.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.core.borrow().clients.is_empty() && self.asks.borrow().is_empty()
-    }
-
-    /// The network says something. It is looked at in the next turn.
-    pub fn peer_event(&self, event: PeerEvent) {
-        self.peer_events.borrow_mut().push(event);
-        self.wake.notify_one();
-    }
-
-    /// A client of this lane asks. It is looked at in the next turn, and always answered.
-    pub fn ask(&self, asked: Asked, to: AnswerTo) {
-        self.asks.borrow_mut().push((asked, to));
-        self.wake.notify_one();
-    }
-
-    /// Takes in what another thread says; false where the lane is to stop.
-    pub fn take_in(self: &Rc<Self>, input: LaneInput) -> bool {
-        match input {
-            LaneInput::Connection(stream, from) => self.connections.accept(self, stream, from),
-            LaneInput::Visit(visit) => visit(&self.connections),
-            LaneInput::Stop => return false,
-            LaneInput::View(view, actors_spent) => self.see(view, actors_spent),
-            other => {
-                let taken = self.core.borrow_mut().take_in(self.clock, other, &self.connections);
-                self.note(taken);
-            }
-        }
-        true
-    }
-
-    /// Why the lane cannot go on, if it cannot: nothing may be written any more.
-    #[must_use]
-    pub fn failed(&self) -> Option<StoreError> {
-        self.failed.get()
-    }
-
-    fn note(&self, result: Result<(), StoreError>) {
-        if let Err(error) = result {
-            self.failed.set(Some(error));
         }
     }
 
-    fn see(&self, view: Arc<View>, actors_spent: bool) {
-        let seen = self.core.borrow_mut().see(&view, actors_spent, self.clock);
-        match seen {
-            Ok(()) => {
-                self.connections.see(Arc::clone(&view));
-                *self.view.borrow_mut() = Some(view);
-            }
-            Err(error) => {
-                error!(%error, "the lane cannot be opened; the node has to be replaced");
-                self.failed.set(Some(StoreError::Io));
-            }
-        }
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.clients.is_empty()
     }
 
-    /// Handles what waits, commits it, and carries out what follows. Whether there is more to do at once.
-    pub fn turn(self: &Rc<Self>) -> bool {
-        let core = &mut *self.core.borrow_mut();
-        let now = self.clock.now();
-        self.connections.set_now(now);
-        for event in self.peer_events.borrow_mut().drain(..) {
-            self.connections.count(|counts| match &event {
-                PeerEvent::Message { .. } => counts.messages_in += 1,
-                PeerEvent::Unreachable { .. } => counts.messages_unreachable += 1,
-                PeerEvent::Hello { .. } | PeerEvent::Lost { .. } => {}
-            });
-            core.peer_event(event);
-        }
-        let view = self.view();
-        for (asked, to) in self.asks.borrow_mut().drain(..) {
-            core.ask(view.as_deref(), asked, to, &self.connections);
-        }
-        self.note(core.turn(now, &self.connections));
-        if self.failed.get().is_some() {
-            return false;
-        }
-        self.connections.flush(self);
-        if let Some(peers) = &core.peers {
-            peers.flush();
-        }
-        if core.published.elapsed() >= PUBLISH_EVERY {
-            core.published = Instant::now();
-            core.publish(&self.connections);
-        }
-        core.driver.as_ref().is_some_and(LaneDriver::is_busy) || !self.asks.borrow().is_empty()
+    /// Whether events wait to be handled.
+    pub(super) fn is_busy(&self) -> bool {
+        self.driver.as_ref().is_some_and(LaneDriver::is_busy)
     }
 
     /// When the lane next wants a turn by itself.
-    #[must_use]
-    pub fn next_deadline(&self) -> Instant {
-        let core = self.core.borrow();
-        let lane = core.driver.as_ref().and_then(|driver| driver.lane().next_deadline());
-        let publish = core.published + PUBLISH_EVERY;
-        lane.map_or(publish, |deadline| publish.min(self.clock.at(deadline)))
+    pub(super) fn next_deadline(&self, clock: Clock) -> Instant {
+        let lane = self.driver.as_ref().and_then(|driver| driver.lane().next_deadline());
+        let publish = self.published + PUBLISH_EVERY;
+        lane.map_or(publish, |deadline| publish.min(clock.at(deadline)))
     }
-}
 
-impl Core {
-    fn take_in(
+    /// Says how the lane is, where it has not for a while.
+    pub(super) fn publish_now_and_then(&mut self, connections: &Connections) {
+        if self.published.elapsed() >= PUBLISH_EVERY {
+            self.published = Instant::now();
+            self.publish(connections);
+        }
+    }
+
+    pub(super) fn take_in(
         &mut self,
         clock: Clock,
         input: LaneInput,
@@ -305,7 +152,12 @@ impl Core {
     }
 
     /// Control has another picture: the first one opens the lane.
-    fn see(&mut self, view: &Arc<View>, actors_spent: bool, clock: Clock) -> Result<(), OpenError> {
+    pub(super) fn see(
+        &mut self,
+        view: &Arc<View>,
+        actors_spent: bool,
+        clock: Clock,
+    ) -> Result<(), OpenError> {
         if let Some(peers) = &self.peers {
             peers.members(Arc::clone(&view.attributes));
         }
@@ -332,7 +184,7 @@ impl Core {
         }
     }
 
-    fn peer_event(&mut self, event: PeerEvent) {
+    pub(super) fn peer_event(&mut self, event: PeerEvent) {
         match event {
             PeerEvent::Message { from, message } => match message.slice {
                 None => self.tell_control(control::Event::Message { from, message }),
@@ -359,7 +211,13 @@ impl Core {
     }
 
     /// A client of this lane asks: of this lane, or of another one of the node.
-    fn ask(&mut self, view: Option<&View>, asked: Asked, to: AnswerTo, connections: &Connections) {
+    pub(super) fn ask(
+        &mut self,
+        view: Option<&View>,
+        asked: Asked,
+        to: AnswerTo,
+        connections: &Connections,
+    ) {
         let Some(view) = view else { return self.refuse(&asked, to, connections) };
         let partition = match &asked {
             Asked::Request(request) => view.partition(&request.key),
@@ -452,7 +310,7 @@ impl Core {
     }
 
     /// Handles events that wait, and carries out what follows from this turn and what came before it.
-    fn turn(&mut self, now: Now, connections: &Connections) -> Result<(), StoreError> {
+    pub(super) fn turn(&mut self, now: Now, connections: &Connections) -> Result<(), StoreError> {
         let Some(driver) = &mut self.driver else { return Ok(()) };
         if driver.lane().next_deadline().is_some_and(|deadline| deadline <= now.monotonic) {
             driver.push(Event::Tick);
@@ -533,9 +391,7 @@ impl Core {
             counters: shared.counters,
             slices: shared.slices.values().map(slice).collect(),
             hints: shared.hints.owners().collect(),
-            committed: shared.committed,
             parked: driver.parked() as u64,
-            connections: connections.len() as u64,
             metrics: connections.metrics(),
         });
     }
