@@ -1,50 +1,19 @@
 //! Times of the store: `cargo bench -p coterie-node --bench storage`. Prints the median fdatasync beside them.
 #![expect(clippy::print_stdout, reason = "a benchmark says what it found")]
 
+mod rows;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use coterie_node::storage::{Identity, LaneStore, Storage, StorageSettings};
+use coterie_node::storage::{LaneStore, Storage};
 use coterie_protocol::rows::{Batch, Direction, KeyRange, Rows, Space};
-use coterie_ring::NodeId;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rows::{key, opened, value};
+use tempfile::TempDir;
 
 const ROWS: u64 = 200_000;
-
-fn key(number: u64) -> Bytes {
-    // As rows of keys lie: spread over partitions by hash.
-    let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut bytes = Vec::with_capacity(32);
-    bytes.extend_from_slice(&hash.to_be_bytes()[..2]);
-    bytes.extend_from_slice(b"\x03db0");
-    bytes.extend_from_slice(&hash.to_be_bytes());
-    bytes.extend_from_slice(format!("\x00\x0ckey:{number:08}").as_bytes());
-    bytes.push(0);
-    bytes.into()
-}
-
-fn value(number: u64) -> Bytes {
-    let mut random = number;
-    (0..140)
-        .map(|_| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            random.to_be_bytes()[0]
-        })
-        .collect()
-}
-
-fn opened() -> (tempfile::TempDir, Storage) {
-    let parent = std::env::var_os("COTERIE_BENCH_DIRECTORY");
-    let directory = match parent {
-        Some(parent) => tempfile::tempdir_in(parent),
-        None => tempfile::tempdir(),
-    };
-    let directory = directory.expect("there is room for a benchmark");
-    let settings = StorageSettings::new(Identity { cluster: 1, node: NodeId(1) });
-    let storage = Storage::open(directory.path(), &settings).expect("an empty directory opens");
-    (directory, storage)
-}
 
 fn put(store: &mut LaneStore, numbers: impl IntoIterator<Item = u64>) {
     let mut batch = Batch::new();
@@ -55,7 +24,7 @@ fn put(store: &mut LaneStore, numbers: impl IntoIterator<Item = u64>) {
     store.commit().expect("the disk is sound");
 }
 
-fn filled(in_tables: bool) -> (tempfile::TempDir, Storage, LaneStore) {
+fn filled(in_tables: bool) -> (TempDir, Storage, LaneStore) {
     let (directory, storage) = opened();
     let mut store = storage.lane();
     for chunk in 0..ROWS / 1_000 {

@@ -2,114 +2,152 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "it says what it found")]
 
+#[path = "../benches/rows/mod.rs"]
+mod rows;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
-use coterie_node::storage::{Identity, Storage, StorageSettings};
+use coterie_node::storage::{LaneStore, Storage};
 use coterie_protocol::rows::{Batch, Direction, KeyRange, Rows, Space};
-fn key(number: u64) -> Bytes {
-    let hash = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(&hash.to_be_bytes()[..2]);
-    bytes.extend_from_slice(b"\x03db0");
-    bytes.extend_from_slice(&hash.to_be_bytes());
-    bytes.extend_from_slice(format!("\x00\x0ckey:{number:08}").as_bytes());
-    bytes.push(0);
-    bytes.into()
+use rows::{hash, key, opened, value};
+
+const ROWS: u64 = 1_000_000;
+
+/// Rows of a commit.
+const BATCH: u64 = 32;
+
+/// Gets of a round, of rows that are there and of others.
+const GETS: u32 = 200_000;
+
+/// Scans of a round.
+const SCANS: u32 = 50_000;
+
+/// Rows of a scan.
+const SCAN_ROWS: usize = 10;
+
+/// How often commits are synced.
+const SYNC_EVERY: Duration = Duration::from_millis(50);
+
+/// The unit of processor times in `/proc`.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Memory of this process, now and at most.
+fn resident() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let told = |line: &&str| line.starts_with("VmRSS") || line.starts_with("VmHWM");
+    status.lines().filter(told).collect::<Vec<_>>().join(" ")
 }
-fn value(number: u64) -> Bytes {
-    let mut r = number;
-    (0..150)
-        .map(|_| {
-            r = r.wrapping_mul(6364136223846793005).wrapping_add(1);
-            r.to_be_bytes()[0]
-        })
-        .collect()
+
+/// Processor time by a `stat` file of `/proc`, in seconds.
+fn processor_seconds(stat: &str) -> f64 {
+    let stat = fs::read_to_string(stat).unwrap();
+    // The name before may have spaces.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
+    let [user, system] = [fields[12], fields[13]].map(|ticks| ticks.parse::<f64>().unwrap());
+    (user + system) / TICKS_PER_SECOND
 }
-fn rss() -> String {
-    std::fs::read_to_string("/proc/self/status")
-        .unwrap()
-        .lines()
-        .filter(|l| l.starts_with("VmRSS") || l.starts_with("VmHWM"))
-        .collect::<Vec<_>>()
-        .join(" ")
+
+/// That of all threads.
+fn process_seconds() -> f64 {
+    processor_seconds("/proc/self/stat")
 }
-fn cpu() -> f64 {
-    let s = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let f: Vec<&str> = s.split(' ').collect();
-    (f[13].parse::<f64>().unwrap() + f[14].parse::<f64>().unwrap()) / 100.0
+
+/// That of this thread, which is a lane's.
+fn lane_seconds() -> f64 {
+    processor_seconds("/proc/thread-self/stat")
 }
-fn thread_cpu() -> f64 {
-    let s = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let f: Vec<&str> = s.rsplit(')').next().unwrap().split(' ').collect();
-    (f[12].parse::<f64>().unwrap() + f[13].parse::<f64>().unwrap()) / 100.0
+
+/// Processor time of the lane for each of so many, in µs.
+fn micros_each(count: u32, work: impl FnOnce()) -> f64 {
+    let before = lane_seconds();
+    work();
+    (lane_seconds() - before) * 1e6 / f64::from(count)
 }
-fn main() {
-    let dir = tempfile::tempdir().unwrap();
-    let storage = Storage::open(
-        dir.path(),
-        &StorageSettings::new(Identity { cluster: 1, node: coterie_ring::NodeId(1) }),
-    )
-    .unwrap();
-    let mut store = storage.lane();
-    let syncer =
-        storage.syncer(std::time::Duration::from_millis(50), Box::new(|e| panic!("{e}"))).unwrap();
-    syncer.register(store.counter(), Box::new(|_| {}));
-    let n = 1_000_000u64;
-    println!("start {}", rss());
-    let (c0, t0, b) = (cpu(), thread_cpu(), std::time::Instant::now());
-    for chunk in 0..n / 32 {
+
+/// The row that is read as the so manieth.
+fn scattered(number: u64) -> u64 {
+    number * 7_919 % ROWS
+}
+
+/// Writes all rows, each with a leaf's sum.
+fn write(store: &mut LaneStore) {
+    let (process, lane, begun) = (process_seconds(), lane_seconds(), Instant::now());
+    for batch_number in 0..ROWS / BATCH {
         let mut batch = Batch::new();
-        for i in chunk * 32..(chunk + 1) * 32 {
-            batch.put(Space::Rows, key(i), value(i));
-            let h = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-            batch.put(Space::Derived, vec![h[0], h[1], b'd', 3, h[2]], vec![1u8; 16]);
+        for number in batch_number * BATCH..(batch_number + 1) * BATCH {
+            batch.put(Space::Rows, key(number), value(number));
+            let [first, second, third, ..] = hash(number);
+            batch.put(Space::Derived, vec![first, second, b'd', 3, third], vec![1; 16]);
         }
         store.gather(&batch);
         store.commit().unwrap();
     }
     println!(
-        "1e6 rows (+1e6 leaf sums), batches of 32: wall {:?}, process cpu {:.2}s, lane cpu {:.2}s  {}",
-        b.elapsed(),
-        cpu() - c0,
-        thread_cpu() - t0,
-        rss()
+        "{ROWS} rows, as many leaf sums, batches of {BATCH}: {:?}, processor time {:.2} s, of the lane {:.2} s; {}",
+        begun.elapsed(),
+        process_seconds() - process,
+        lane_seconds() - lane,
+        resident()
     );
-    let s = storage.statistics();
-    println!("syncs {} mean {:?}", s.syncs, s.sync_time / u32::try_from(s.syncs.max(1)).unwrap());
-    storage.flush().unwrap();
+}
+
+/// Reads all rows, from disk where they are not in memory.
+fn read_everything(storage: &Storage) {
     let everything = storage.everything();
-    let (t0, b) = (thread_cpu(), std::time::Instant::now());
-    for i in 0..n {
-        assert!(everything.get(Space::Rows, &key(i * 7919 % n)).unwrap().is_some());
+    let (lane, begun) = (lane_seconds(), Instant::now());
+    for number in 0..ROWS {
+        assert!(everything.get(Space::Rows, &key(scattered(number))).unwrap().is_some());
     }
     println!(
-        "1e6 gets through to disk: wall {:?} lane cpu {:.2}s {}",
-        b.elapsed(),
-        thread_cpu() - t0,
-        rss()
+        "{ROWS} gets through to disk: {:?}, processor time of the lane {:.2} s; {}",
+        begun.elapsed(),
+        lane_seconds() - lane,
+        resident()
     );
+}
+
+/// Reads as a lane does: what is not in memory it is only told to be missing.
+fn read_as_lane(store: &LaneStore, round: u32) {
+    let keys: Vec<Bytes> = (0..u64::from(GETS)).map(|number| key(scattered(number))).collect();
+    let mut missing = 0;
+    let micros = micros_each(GETS, || {
+        missing = keys.iter().filter(|key| store.get(Space::Rows, key).is_err()).count();
+    });
+    println!("round {round}: gets, {micros:.2} µs each, {missing} not in memory");
+    let absent: Vec<Bytes> = (ROWS..ROWS + u64::from(GETS)).map(key).collect();
+    let micros = micros_each(GETS, || {
+        for key in &absent {
+            assert!(store.get(Space::Rows, key).unwrap_or(None).is_none());
+        }
+    });
+    println!("round {round}: gets of what is not there, {micros:.2} µs each");
+    let micros = micros_each(SCANS, || {
+        for from in keys.iter().take(SCANS as usize) {
+            let range = KeyRange { from: from.clone(), to: None };
+            let rows = store.scan(Space::Rows, &range, Direction::Forward, SCAN_ROWS);
+            assert!(rows.unwrap().len() <= SCAN_ROWS);
+        }
+    });
+    println!("round {round}: scans of {SCAN_ROWS}, {micros:.2} µs each");
+}
+
+fn main() {
+    let (_directory, storage) = opened();
+    let mut store = storage.lane();
+    let syncer = storage.syncer(SYNC_EVERY, Box::new(|failure| panic!("{failure}"))).unwrap();
+    syncer.register(store.counter(), Box::new(|_| {}));
+    println!("at the start: {}", resident());
+    write(&mut store);
+    let statistics = storage.statistics();
+    let syncs = u32::try_from(statistics.syncs.max(1)).unwrap();
+    println!("{} syncs, {:?} each", statistics.syncs, statistics.sync_time / syncs);
+    storage.flush().unwrap();
+    read_everything(&storage);
     for round in 0..2 {
-        let keys: Vec<Bytes> = (0..200_000).map(|i| key(i * 7919 % n)).collect();
-        let (t0, mut missing) = (thread_cpu(), 0);
-        for k in &keys {
-            missing += usize::from(store.get(Space::Rows, k).is_err());
-        }
-        println!(
-            "round {round}: lane gets of 2e5: {:.2} us each, {missing} not resident",
-            (thread_cpu() - t0) * 5.0
-        );
-        let absent: Vec<Bytes> = (0..200_000).map(|i| key(n + i)).collect();
-        let t0 = thread_cpu();
-        for k in &absent {
-            assert!(store.get(Space::Rows, k).unwrap_or(None).is_none());
-        }
-        println!("absent: {:.2} us each", (thread_cpu() - t0) * 5.0);
-        let t0 = thread_cpu();
-        for k in keys.iter().take(50_000) {
-            let range = KeyRange { from: k.clone(), to: None };
-            assert!(store.scan(Space::Rows, &range, Direction::Forward, 10).unwrap().len() <= 10);
-        }
-        println!("scan of 10: {:.2} us each", (thread_cpu() - t0) * 20.0);
+        read_as_lane(&store, round);
     }
     println!("{:?}", storage.statistics());
-    println!("end {}", rss());
+    println!("at the end: {}", resident());
 }

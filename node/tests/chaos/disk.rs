@@ -3,14 +3,13 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::nodes::{Cluster, Plan};
+use crate::harness::{Cluster, until};
 use crate::redis::{Redis, Reply};
-use crate::{alone, judge, wait};
-
-const ON_SMALL_DISK: &str = "COTERIE_TEST_ON_SMALL_DISK";
+use crate::small_disk::on_small_disk;
+use crate::testbed::{Plan, Testbed};
+use crate::{alone, judge};
 
 /// The node on the small disk.
 const SMALL: usize = 2;
@@ -23,57 +22,33 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_full_disk_refuses_writes_reads_go_on_and_the_node_recovers_by_itself() {
-    if let Some(disk) = std::env::var_os(ON_SMALL_DISK) {
-        fill_and_free(Path::new(&disk));
-        return;
-    }
     let _alone = alone();
-    let disk = tempfile::tempdir().unwrap();
     let name = "disk::a_full_disk_refuses_writes_reads_go_on_and_the_node_recovers_by_itself";
-    // A namespace of its own needs no rights where the kernel allows them to users.
-    let mount = "mount -t tmpfs -o size=96m tmpfs \"$1\" || exit 99; shift; exec \"$@\"";
-    let outcome = Command::new("unshare")
-        .args(["-Urm", "sh", "-c", mount, "sh"])
-        .arg(disk.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(ON_SMALL_DISK, disk.path())
-        .output();
-    let output = match outcome {
-        Ok(output) => output,
-        Err(error) => return println!("skipped: a small disk cannot be mounted here: {error}"),
-    };
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.code() == Some(99) || complained.starts_with("unshare:") {
-        return println!("skipped: a small disk cannot be mounted here: {complained}");
-    }
-    assert!(output.status.success(), "{said}{complained}");
-    assert!(said.contains("the disk was full"), "it ran without the disk: {said}");
-    print!("{said}");
+    on_small_disk(name, 96, fill_and_free);
 }
 
 fn fill_and_free(disk: &Path) {
     let data = [(SMALL, disk.join("data"))];
-    let mut cluster = Cluster::form(&Plan { nodes: 3, partitions: 16, seed: 1, data: &data });
+    let mut testbed = Testbed::form(&Plan { nodes: 3, partitions: 16, seed: 1, data: &data });
+    let cluster = &testbed.cluster;
     let mut written = Written::default();
     for _ in 0..50 {
-        let reply = written.write(&cluster, SMALL);
+        let reply = written.write(cluster, SMALL);
         assert_eq!(reply, Ok(Reply::Status("OK".to_owned())), "the disk has room");
     }
     let ballast = disk.join("ballast");
     fill(disk, &ballast, 50);
     println!("5 % of the disk are free");
     let (refusal, took) =
-        wait::until("writes are refused", SEEN_WITHIN, || match written.write(&cluster, SMALL) {
+        until("writes are refused", SEEN_WITHIN, || match written.write(cluster, SMALL) {
             Ok(Reply::Error(error)) if error.starts_with("FULL ") => Ok(error),
             other => Err(format!("{other:?}")),
         });
     println!("after {:.1} s a write is told: {refusal}", took.as_secs_f32());
     assert!(refusal.contains("disk"), "{refusal}");
-    written.read_all(&cluster, SMALL);
+    written.read_all(cluster, SMALL);
     for node in [0, 1] {
-        let reply = written.write(&cluster, node);
+        let reply = written.write(cluster, node);
         assert_eq!(reply, Ok(Reply::Status("OK".to_owned())), "node {node} has a disk of its own");
     }
 
@@ -81,31 +56,31 @@ fn fill_and_free(disk: &Path) {
     println!("the disk was full");
     // What it is sent while it has no room is more than it has room for.
     for turn in 0..200 {
-        let reply = written.write(&cluster, turn % 2);
+        let reply = written.write(cluster, turn % 2);
         assert_eq!(reply, Ok(Reply::Status("OK".to_owned())), "two owners have room");
     }
     let (_, took) =
-        wait::until("the node reads on", SEEN_WITHIN, || written.try_read_all(&cluster, SMALL));
+        until("the node reads on", SEEN_WITHIN, || written.try_read_all(cluster, SMALL));
     println!("after {:.1} s all is read from the node whose disk is full", took.as_secs_f32());
-    let refused = written.write(&cluster, SMALL);
+    let refused = written.write(cluster, SMALL);
     assert!(!matches!(refused, Ok(Reply::Status(_))), "there is no room: {refused:?}");
 
     fs::remove_file(&ballast).unwrap();
     let healed = Instant::now();
-    let (_, took) = wait::until("writes are taken again", SEEN_WITHIN, || {
-        match written.write(&cluster, SMALL) {
+    let (_, took) =
+        until("writes are taken again", SEEN_WITHIN, || match written.write(cluster, SMALL) {
             Ok(Reply::Status(_)) => Ok(()),
             other => Err(format!("{other:?}")),
-        }
-    });
+        });
     println!("a write is taken {:.1} s after there was room again", took.as_secs_f32());
-    assert!(!cluster.nodes[SMALL].has_ended(), "nobody started it anew");
-    let took = judge::settle(&cluster, healed);
+    // Nobody started it anew.
+    testbed.cluster.nodes[SMALL].assert_not_ended();
+    let took = judge::settle(&testbed, healed);
     println!("owners are equal after {:.1} s", took.as_secs_f32());
     for node in 0..3 {
-        written.read_all(&cluster, node);
+        written.read_all(&testbed.cluster, node);
     }
-    cluster.check_logs();
+    testbed.check_logs();
 }
 
 /// Writes a file until no more than so many parts of 1,000 of the disk are free; with 0, until it takes no more.
@@ -147,7 +122,7 @@ impl Written {
     fn write(&mut self, cluster: &Cluster, node: usize) -> Result<Reply, String> {
         let number = self.asked;
         self.asked += 1;
-        let connected = Redis::connect(cluster.nodes[node].resp, PATIENCE);
+        let connected = Redis::connect(cluster.nodes[node].resp(), PATIENCE);
         let (key, value) = (Written::key(number), Written::value(number));
         let asked = connected.and_then(|mut redis| redis.ask(&["SET", &key, &value]));
         if let Ok(Reply::Status(_)) = asked {
@@ -157,7 +132,7 @@ impl Written {
     }
 
     fn try_read_all(&self, cluster: &Cluster, node: usize) -> Result<(), String> {
-        let mut redis = Redis::connect(cluster.nodes[node].resp, PATIENCE)
+        let mut redis = Redis::connect(cluster.nodes[node].resp(), PATIENCE)
             .map_err(|error| error.to_string())?;
         for number in &self.acknowledged {
             let reply = redis.ask(&["GET", &Written::key(*number)]);

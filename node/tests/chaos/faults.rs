@@ -1,16 +1,17 @@
 //! Nodes that are killed, stopped, and cut off from one another while clients write.
 
 use std::net::SocketAddr;
+use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use rustix::process::Signal;
 
+use crate::harness::Node;
 use crate::load::{Book, Load};
-use crate::nodes::{Cluster, Plan};
-use crate::{alone, judge, proof, wait};
+use crate::testbed::{Plan, Testbed};
+use crate::{alone, judge, proof};
 
 /// Nodes of the cluster.
 const NODES: usize = 5;
@@ -51,14 +52,14 @@ fn what_was_acknowledged_outlives_kills_stops_and_networks_that_are_cut() {
     println!("COTERIE_CHAOS_SEED={seed}, {acts} acts");
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let plan = Plan { nodes: NODES, partitions: 16, seed, data: &[] };
-    let mut cluster = Cluster::form(&plan);
+    let mut testbed = Testbed::form(&plan);
     let book = Book::new();
-    let doors: Vec<SocketAddr> = cluster.nodes.iter().map(|node| node.resp).collect();
+    let doors: Vec<SocketAddr> = testbed.cluster.nodes.iter().map(Node::resp).collect();
     let mut to_come: Vec<Fault> = Vec::new();
     let mut felt = 0;
     for act in 0..acts {
         let load = Load::start(&book, &doors, act, seed);
-        wait::hold(CALM);
+        hold(CALM);
         let mut healed = Instant::now();
         for _ in 0..3 {
             // Every fault has its turn, in any order.
@@ -67,24 +68,32 @@ fn what_was_acknowledged_outlives_kills_stops_and_networks_that_are_cut() {
                 to_come.shuffle(&mut random);
             }
             let fault = to_come.pop().expect("it was filled");
-            inflict(&mut cluster, fault, &mut random);
-            cluster.heal();
+            inflict(&mut testbed, fault, &mut random);
+            testbed.heal();
             healed = Instant::now();
-            wait::hold(CALM);
+            hold(CALM);
         }
         load.stop();
-        let took = judge::settle(&cluster, healed);
+        let took = judge::settle(&testbed, healed);
         println!("act {act}: owners are equal {:.1} s after the last fault", took.as_secs_f32());
-        felt += judge::judge_act(&cluster, &book);
+        felt += judge::judge_act(&testbed, &book);
     }
-    cluster.check_logs();
-    let (passed, lost) = cluster.network.counts();
+    testbed.check_logs();
+    let (passed, lost) = testbed.network.counts();
     println!("datagrams: {passed} passed on, {lost} lost");
     assert!(lost > 0 && passed > lost, "{passed} passed on, {lost} lost");
     assert!(felt > 0, "no client was ever told that something could not be done, or is not known");
 }
 
-fn inflict(cluster: &mut Cluster, fault: Fault, random: &mut Xoshiro256PlusPlus) {
+/// Lets the time pass for which a fault, or the calm between two, is to hold.
+fn hold(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        park_timeout(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn inflict(testbed: &mut Testbed, fault: Fault, random: &mut Xoshiro256PlusPlus) {
     let mut order: Vec<usize> = (0..NODES).collect();
     order.shuffle(random);
     let count = *[1, 1, 2].choose(random).expect("there are some");
@@ -92,24 +101,25 @@ fn inflict(cluster: &mut Cluster, fault: Fault, random: &mut Xoshiro256PlusPlus)
     let (few, many) = order.split_at(2);
     let time = Duration::from_millis(random.random_range(4_000..7_000));
     println!("{fault:?} for {:.1} s: {few:?} | {many:?}, {victims:?}", time.as_secs_f32());
+    let nodes = &mut testbed.cluster.nodes;
     match fault {
-        Fault::Kill => victims.iter().for_each(|node| cluster.nodes[*node].kill()),
+        Fault::Kill => victims.iter().for_each(|node| nodes[*node].kill()),
         Fault::KillTwice => {
             for node in victims {
-                let node = &mut cluster.nodes[node];
+                let node = &mut nodes[node];
                 node.kill();
                 node.start();
-                wait::hold(time / 4);
+                hold(time / 4);
                 node.kill();
             }
         }
-        Fault::Stop => victims.iter().for_each(|node| cluster.nodes[*node].signal(Signal::STOP)),
+        Fault::Stop => victims.iter().for_each(|node| nodes[*node].pause()),
         Fault::Split => {
-            cluster.network.cut(few, many);
-            cluster.network.cut(many, few);
+            testbed.network.cut(few, many);
+            testbed.network.cut(many, few);
         }
-        Fault::OneWay => cluster.network.cut(few, many),
-        Fault::Disturb => cluster.network.disturb(100, 40),
+        Fault::OneWay => testbed.network.cut(few, many),
+        Fault::Disturb => testbed.network.disturb(100, 40),
     }
-    wait::hold(time);
+    hold(time);
 }

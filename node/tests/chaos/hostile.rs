@@ -6,9 +6,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::nodes::{Cluster, Node, Plan, program};
+use crate::alone;
+use crate::harness::{Node, program, until};
 use crate::redis::{Redis, Reply};
-use crate::{alone, wait};
+use crate::testbed::{Plan, Testbed};
 
 /// How long an answer or the end of a connection may take: far more than the 5 s that a node waits for a name, for
 /// machines that are busy.
@@ -28,9 +29,9 @@ const HALF_OPEN: usize = 300;
 #[test]
 fn clients_that_do_not_behave_are_let_go_and_keep_nobody_from_being_served() {
     let _alone = alone();
-    let mut cluster = Cluster::form(&Plan { nodes: 1, partitions: 16, seed: 1, data: &[] });
-    let node = &cluster.nodes[0];
-    let mut good = Redis::connect(node.resp, PATIENCE).unwrap();
+    let mut testbed = Testbed::form(&Plan { nodes: 1, partitions: 16, seed: 1, data: &[] });
+    let node = &testbed.cluster.nodes[0];
+    let mut good = Redis::connect(node.resp(), PATIENCE).unwrap();
     let value = "v".repeat(1 << 20);
     assert_eq!(good.ask(&["SET", "large", &value]).unwrap(), ok());
     nonsense_is_answered_and_ends(node);
@@ -38,14 +39,14 @@ fn clients_that_do_not_behave_are_let_go_and_keep_nobody_from_being_served() {
     refused(&good.ask(&["SET", "larger", &larger]), "a value above the limit");
     assert_eq!(good.ask(&["GET", "larger"]).unwrap(), Reply::Bulk(None), "nothing was stored");
 
-    let before = node.resident_bytes();
+    let before = resident_bytes(node);
     let slow: Vec<TcpStream> = (0..SLOW).map(|_| asks_and_reads_not(node)).collect();
     let half: Vec<TcpStream> = (0..HALF_OPEN).map(|_| begins_and_ends_not(node)).collect();
     let (mut most, begun) = (0, Instant::now());
     for number in 0..200 {
         let key = format!("key-{number}");
         assert_eq!(good.ask(&["SET", &key, "1"]).unwrap(), ok());
-        most = node.resident_bytes().max(most);
+        most = resident_bytes(node).max(most);
     }
     println!(
         "200 writes took {:.1} s beside {SLOW} slow readers and {HALF_OPEN} half-open clients; memory rose by {} MiB",
@@ -69,8 +70,8 @@ fn clients_that_do_not_behave_are_let_go_and_keep_nobody_from_being_served() {
     }
     drop(half);
     assert_eq!(good.ask(&["GET", "large"]).unwrap(), Reply::Bulk(Some(value.into_bytes())));
-    strangers_are_let_go(&mut cluster);
-    cluster.check_logs();
+    strangers_are_let_go(&mut testbed.cluster.nodes[0]);
+    testbed.check_logs();
 }
 
 fn ok() -> Reply {
@@ -81,8 +82,15 @@ fn refused(answer: &io::Result<Reply>, what: &str) {
     assert!(matches!(answer, Ok(Reply::Error(_))), "{what}: {answer:?}");
 }
 
+/// How much memory a node's process has.
+fn resident_bytes(node: &Node) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it is told");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
 fn connect(node: &Node) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&node.resp, PATIENCE).unwrap();
+    let stream = TcpStream::connect_timeout(&node.resp(), PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -131,23 +139,21 @@ fn begins_and_ends_not(node: &Node) -> TcpStream {
 }
 
 /// A node with users answers nobody before it knows them, and waits for no name for long.
-fn strangers_are_let_go(cluster: &mut Cluster) {
+fn strangers_are_let_go(node: &mut Node) {
     let drawn = program().args(["user", "token"]).output().unwrap();
     let said = String::from_utf8(drawn.stdout).unwrap();
     let hash = said.lines().find(|line| line.starts_with("token_sha256")).expect("a hash is told");
     let token = said.lines().find_map(|line| line.split_once("again): ")).expect("so is a token").1;
-    let users = cluster.nodes[0].home().join("users.toml");
+    let users = node.home.join("users.toml");
     let rights = r#"rights = [{ verbs = ["read", "update", "admin"] }]"#;
     fs::write(&users, format!("[[user]]\nname = \"me\"\n{hash}\n{rights}\n")).unwrap();
-    let node = &mut cluster.nodes[0];
     node.kill();
-    node.give("users", users.to_str().unwrap());
+    node.give("users", users.display());
     node.start();
-    wait::until("the node with users serves", PATIENCE, || node.ready());
-    let node = &cluster.nodes[0];
+    until("the node with users serves", PATIENCE, || node.ready());
 
     let silent = connect(node);
-    let mut known = Redis::connect(node.resp, PATIENCE).unwrap();
+    let mut known = Redis::connect(node.resp(), PATIENCE).unwrap();
     let refusal = known.ask(&["GET", "large"]).unwrap();
     assert!(matches!(&refusal, Reply::Error(why) if why.starts_with("NOAUTH ")), "{refusal:?}");
     assert_eq!(known.ask(&["AUTH", "me", token]).unwrap(), ok());

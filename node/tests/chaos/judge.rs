@@ -10,9 +10,9 @@ use coterie_check::{
 };
 use serde_json::{Value as Json, json};
 
+use crate::harness::{http, until};
 use crate::load::{BUCKET, Book, Kind};
-use crate::nodes::Cluster;
-use crate::{wait, web};
+use crate::testbed::Testbed;
 
 /// How long owners may take to be equal after the last fault.
 const EQUAL_WITHIN: Duration = Duration::from_secs(25);
@@ -25,38 +25,39 @@ const REPLICAS: u32 = 3;
 
 /// Waits until all owners of every slice have received it and show one digest, and no hints are left; how long that took
 /// since everything was healed.
-pub(crate) fn settle(cluster: &Cluster, healed: Instant) -> Duration {
+pub(crate) fn settle(testbed: &Testbed, healed: Instant) -> Duration {
     let within = EQUAL_WITHIN.saturating_sub(healed.elapsed());
-    wait::until("owners are equal", within, || digests(cluster));
+    until("owners are equal", within, || digests(testbed));
     healed.elapsed()
 }
 
 /// Each slice's digest, if everything is in order.
-fn digests(cluster: &Cluster) -> Result<BTreeMap<u64, String>, String> {
-    let owners = owners(cluster)?;
+fn digests(testbed: &Testbed) -> Result<BTreeMap<u64, String>, String> {
+    let owners = owners(testbed)?;
     let mut slices: BTreeMap<u64, Vec<(String, usize)>> = BTreeMap::new();
-    for node in 0..cluster.nodes.len() {
-        let status = cluster.tell(node, "/v1/status")?;
+    for node in &testbed.cluster.nodes {
+        let number = node.number;
+        let status = node.get("/v1/status")?;
         if status["amnesiac"] != false || status["moves"]["moving"] != 0 {
-            return Err(format!("node {node}: {status}"));
+            return Err(format!("node {number}: {status}"));
         }
-        let hints = cluster.tell(node, "/v1/hints")?;
+        let hints = node.get("/v1/hints")?;
         let kept = hints["hints"].as_array().ok_or("no hints are told")?;
         if kept.iter().any(|it| it["bytes"] != 0) {
-            return Err(format!("node {node} keeps hints: {hints}"));
+            return Err(format!("node {number} keeps hints: {hints}"));
         }
-        let repair = cluster.tell(node, "/v1/repair")?;
+        let repair = node.get("/v1/repair")?;
         for slice in repair["slices"].as_array().ok_or("no slices are told")? {
             let partition = slice["partition"].as_u64().ok_or("a partition is a number")?;
             // Trees of buckets with other replica counts are empty, and former owners may list slices for a while.
-            if slice["replicas"] != REPLICAS || !owners.contains(&(partition, node)) {
+            if slice["replicas"] != REPLICAS || !owners.contains(&(partition, number)) {
                 continue;
             }
             if slice["received"] != true {
-                return Err(format!("node {node} has not received {slice}"));
+                return Err(format!("node {number} has not received {slice}"));
             }
             let shown = format!("{} of epoch {}", slice["digest"], slice["purge_epoch"]);
-            slices.entry(partition).or_default().push((shown, node));
+            slices.entry(partition).or_default().push((shown, number));
         }
     }
     let mut digests = BTreeMap::new();
@@ -72,11 +73,11 @@ fn digests(cluster: &Cluster) -> Result<BTreeMap<u64, String>, String> {
 }
 
 /// Partitions with each of their owners.
-fn owners(cluster: &Cluster) -> Result<BTreeSet<(u64, usize)>, String> {
-    let ring = cluster.tell(0, "/v1/ring")?;
+fn owners(testbed: &Testbed) -> Result<BTreeSet<(u64, usize)>, String> {
+    let ring = testbed.cluster.nodes[0].get("/v1/ring")?;
     let place = |place: &Json| -> Option<usize> {
         let id = ring["nodes"].get(usize::try_from(place.as_u64()?).ok()?)?["node"].as_str()?;
-        cluster.nodes.iter().position(|node| node.id == id)
+        testbed.names.iter().position(|name| name == id)
     };
     let mut owners = BTreeSet::new();
     for (partition, row) in (0..).zip(ring["owners"].as_array().ok_or("no owners are told")?) {
@@ -89,7 +90,7 @@ fn owners(cluster: &Cluster) -> Result<BTreeSet<(u64, usize)>, String> {
 
 /// Takes what was written down, reads every owner, and has all of it judged. How many operations were not done, or are
 /// not known to be.
-pub(crate) fn judge_act(cluster: &Cluster, book: &Book) -> usize {
+pub(crate) fn judge_act(testbed: &Testbed, book: &Book) -> usize {
     let strange = std::mem::take(&mut *book.strange.lock().unwrap());
     assert!(strange.is_empty(), "answers that nobody should get: {strange:#?}");
     let mut history = History::new(Limits::default());
@@ -113,7 +114,7 @@ pub(crate) fn judge_act(cluster: &Cluster, book: &Book) -> usize {
     for record in sessions.into_iter().chain(operations) {
         history.push(record).unwrap();
     }
-    for state in finals(cluster, book, &keys) {
+    for state in finals(testbed, book, &keys) {
         history.push(Record::Final(state)).unwrap();
     }
     println!("{} keys: {tally:?}", keys.len());
@@ -147,28 +148,28 @@ pub(crate) fn judge_act(cluster: &Cluster, book: &Book) -> usize {
 }
 
 /// What each owner holds of each key, read from it alone while nothing changes any more.
-fn finals(cluster: &Cluster, book: &Book, keys: &BTreeSet<Name>) -> Vec<FinalState> {
+fn finals(testbed: &Testbed, book: &Book, keys: &BTreeSet<Name>) -> Vec<FinalState> {
     let read = || {
-        let before = digests(cluster)?;
+        let before = digests(testbed)?;
         let mut states = Vec::new();
         for key in keys {
-            states.extend(states_of(cluster, key, book.now())?);
+            states.extend(states_of(testbed, key, book.now())?);
         }
-        let after = digests(cluster)?;
+        let after = digests(testbed)?;
         if before == after { Ok(states) } else { Err("owners go on changing".to_owned()) }
     };
-    wait::until("all owners are read", READ_WITHIN, read).0
+    until("all owners are read", READ_WITHIN, read).0
 }
 
-fn states_of(cluster: &Cluster, key: &Name, at: Nanos) -> Result<Vec<FinalState>, String> {
+fn states_of(testbed: &Testbed, key: &Name, at: Nanos) -> Result<Vec<FinalState>, String> {
     let name = std::str::from_utf8(key.as_bytes()).unwrap();
-    let owners = cluster.tell(0, &format!("/v1/ring/owners/db0/{name}"))?;
+    let owners = testbed.cluster.nodes[0].get(&format!("/v1/ring/owners/db0/{name}"))?;
     let owners = owners["owners"].as_array().ok_or("no owners are told")?;
     let mut states = Vec::new();
     for owner in owners {
         let id = owner["node"].as_str().ok_or("owners have names")?;
-        let node = cluster.nodes.iter().position(|node| node.id == id).ok_or("it is a stranger")?;
-        let (cells, counter) = held(cluster, node, name)?;
+        let node = testbed.names.iter().position(|it| it == id).ok_or("it is a stranger")?;
+        let (cells, counter) = held(testbed, node, name)?;
         let owner = Owner(node as u64);
         states.push(FinalState { owner, bucket: BUCKET, key: key.clone(), at, cells, counter });
     }
@@ -176,7 +177,7 @@ fn states_of(cluster: &Cluster, key: &Name, at: Nanos) -> Result<Vec<FinalState>
 }
 
 /// What a node holds of a key that it owns.
-fn held(cluster: &Cluster, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64), String> {
+fn held(testbed: &Testbed, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64), String> {
     let operation = match Kind::of(key) {
         Kind::Set => "set.members",
         Kind::Counter | Kind::Register => "string.get",
@@ -187,9 +188,9 @@ fn held(cluster: &Cluster, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64
         "level": "one",
         "operations": [{"operation": operation}],
     });
-    let asked = &cluster.nodes[node];
-    let answer = web::body(web::post(asked.http, "/v1/operations", &body))?;
-    if answer["owners"] != json!([asked.id]) {
+    let door = testbed.cluster.nodes[node].doors.http;
+    let answer = http::ask(door, "POST /v1/operations", Some(&body))?;
+    if answer["owners"] != json!([testbed.names[node]]) {
         return Err(format!("node {node} asked others for {key}: {answer}"));
     }
     let reply = &answer["replies"][0]["reply"];

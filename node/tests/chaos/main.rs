@@ -7,14 +7,16 @@
 
 mod disk;
 mod faults;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod hostile;
 mod judge;
 mod load;
-mod nodes;
 mod proxy;
 mod redis;
-mod wait;
-mod web;
+#[path = "../harness/small_disk.rs"]
+mod small_disk;
+mod testbed;
 
 use std::sync::{Mutex, MutexGuard};
 

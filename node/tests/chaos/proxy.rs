@@ -227,7 +227,7 @@ fn a_link_is_one_direction_and_the_sender_is_seen_at_its_front() {
 
 #[cfg(test)]
 fn wait_for_drop(network: &Network) {
-    super::wait::until("the datagram is lost", Duration::from_secs(10), || {
+    crate::harness::until("the datagram is lost", Duration::from_secs(10), || {
         match network.counts() {
             (_, 1..) => Ok(()),
             counts => Err(format!("{counts:?}")),

@@ -2,26 +2,41 @@
 //! processes, of which one is killed.
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it should be")]
 
+mod equal;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod packages;
 mod second;
 mod stock;
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Cluster, Shape, tell, until};
+use equal::wait_equal;
+use harness::{Cluster, Shape, until};
 use packages::{Words, available, load};
+use rustix::process::Signal;
 
 /// Records at the quick size; all there are at full size.
 const QUICK: usize = 2_500;
 
-/// How long owners may take to be equal after a node is back.
-const EQUAL: Duration = Duration::from_secs(60);
-
 fn about() -> Option<usize> {
     std::env::var_os("COTERIE_PROOF").is_none().then_some(QUICK)
+}
+
+/// A cluster that is ready.
+fn started(shape: Shape) -> Cluster {
+    let mut cluster = Cluster::new(shape);
+    cluster.start();
+    cluster
+}
+
+/// Tells people how far a test is: also where what tests print is kept back until they fail.
+fn tell(progress: impl Display) {
+    // Nobody need listen.
+    drop(writeln!(std::io::stderr(), "{progress}"));
 }
 
 #[test]
@@ -34,7 +49,7 @@ fn the_package_index_is_loaded_read_and_kept_through_a_killed_node() {
         commands.len(),
         expected.keys()
     ));
-    let mut cluster = Cluster::start(&Shape::default());
+    let mut cluster = started(Shape::default());
     let file = tempfile::NamedTempFile::new().unwrap();
     serde_json::to_writer(&file, &expected).unwrap();
 
@@ -52,7 +67,7 @@ fn the_package_index_is_loaded_read_and_kept_through_a_killed_node() {
     tell(format_args!("{outcome}"));
     cluster.nodes[2].start();
     cluster.wait_ready();
-    let took = cluster.wait_equal(EQUAL);
+    let took = wait_equal(&cluster);
     tell(format_args!(
         "all owners are equal {:.1} s after the node serves again",
         took.as_secs_f32()
@@ -67,12 +82,12 @@ fn the_package_index_is_loaded_read_and_kept_through_a_killed_node() {
 
 #[test]
 fn a_node_that_stands_still_is_done_without_and_catches_up() {
-    let cluster = Cluster::start(&Shape::default());
+    let cluster = started(Shape::default());
     cluster.nodes[2].pause();
     let mut connection = stock::connect(cluster.nodes[0].resp());
     let mut number = 0;
     let mut in_a_row = 0;
-    until("writes to be acknowledged again and again", Duration::from_secs(60), || {
+    until("writes are acknowledged again and again", Duration::from_secs(60), || {
         let commands: Vec<Words> = (number..number + 50)
             .map(|number| {
                 Words::new(["SADD".to_owned(), format!("set {}", number % 500), number.to_string()])
@@ -81,16 +96,16 @@ fn a_node_that_stands_still_is_done_without_and_catches_up() {
         number += 50;
         let done = stock::run(&mut connection, &commands).iter().all(Result::is_ok);
         in_a_row = if done { in_a_row + 1 } else { 0 };
-        in_a_row >= 20
+        if in_a_row >= 20 { Ok(()) } else { Err(format!("{in_a_row} pipelines in a row")) }
     });
     cluster.nodes[2].resume();
-    let took = cluster.wait_equal(EQUAL);
+    let took = wait_equal(&cluster);
     tell(format_args!("all owners are equal {:.1} s after the node goes on", took.as_secs_f32()));
 }
 
 #[test]
 fn redis_cli_connects_and_says_nothing_but_the_reply() {
-    let cluster = Cluster::start(&Shape { nodes: 1, lanes: 2, ..Shape::default() });
+    let cluster = started(Shape { nodes: 1, lanes: 2, ..Shape::default() });
     let said = |arguments: &[&str]| {
         let port = cluster.nodes[0].resp().port().to_string();
         let output =
@@ -110,13 +125,15 @@ fn redis_cli_connects_and_says_nothing_but_the_reply() {
 
 #[test]
 fn a_node_that_stops_in_order_and_starts_again_has_all_it_acknowledged() {
-    let mut cluster = Cluster::start(&Shape { nodes: 1, sync: "periodic", ..Shape::default() });
+    let mut cluster = Cluster::new(Shape { nodes: 1, ..Shape::default() });
+    cluster.nodes[0].give("sync", "periodic");
+    cluster.start();
     let commands: Vec<Words> = (0..500)
         .map(|number| Words::new(["SET".to_owned(), format!("key {number}"), "value".to_owned()]))
         .collect();
     let mut connection = stock::connect(cluster.nodes[0].resp());
     assert!(stock::run(&mut connection, &commands).iter().all(Result::is_ok));
-    cluster.nodes[0].stop();
+    assert!(cluster.nodes[0].end(Signal::TERM).success(), "it stops in order");
     cluster.nodes[0].start();
     cluster.wait_ready();
     let mut connection = stock::connect(cluster.nodes[0].resp());

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use redis::{Connection, RedisResult};
 
-use crate::harness::{tell, until};
+use crate::harness::until;
 use crate::packages::{Contents, Package, Words};
-use crate::stock;
+use crate::{stock, tell};
 
 /// Clients of each node.
 const CLIENTS: usize = 2;
@@ -186,9 +186,10 @@ pub(crate) fn load(packages: &[Package], doors: &[SocketAddr], kill: impl FnOnce
                 std::mem::forget(guard);
             });
         }
-        until("a third of the second load to be done", BEFORE, || {
+        until("a third of the second load is done", BEFORE, || {
             assert!(!failed.load(Ordering::Relaxed), "a client has failed");
-            done.load(Ordering::Relaxed) * 3 >= batches
+            let done = done.load(Ordering::Relaxed);
+            if done * 3 >= batches { Ok(()) } else { Err(format!("{done} of {batches} pipelines")) }
         });
         kill();
     });

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use redis::{Connection, RedisResult};
 use serde_json::Value;
 
-use crate::harness::tell;
 use crate::packages::{Contents, Words};
+use crate::tell;
 
 /// How long a client waits for a reply before it is an error.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,19 +1,41 @@
-//! As much of HTTP as it takes to ask a node how it is.
+//! As much of an HTTP client as the tests need: one request per connection, JSON both ways.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+use serde_json::Value as Json;
 
-/// `GET path`: the status and the body; `None` where nobody answers.
-pub(super) fn get(from: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&from, TIMEOUT).ok()?;
-    stream.set_read_timeout(Some(TIMEOUT)).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {from}\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+/// How long an answer may take.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Asks, as `GET /readyz`: the body of an answer that tells of success, or why there is none.
+pub(crate) fn ask(address: SocketAddr, what: &str, body: Option<&Json>) -> Result<Json, String> {
+    match answer(address, what, body) {
+        Ok((200, body)) => Ok(body),
+        Ok((status, body)) => Err(format!("{status}: {body}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn answer(address: SocketAddr, what: &str, body: Option<&Json>) -> io::Result<(u16, Json)> {
+    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
+    stream.set_read_timeout(Some(WITHIN))?;
+    let mut request = format!("{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let body = body.map(Json::to_string).unwrap_or_default();
+    if !body.is_empty() {
+        let length = body.len();
+        request += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    }
+    stream.write_all(format!("{request}\r\n{body}").as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "no answer in HTTP");
+    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").ok_or_else(malformed)?;
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).ok_or_else(malformed)?;
+    let body = &answer[end + 4..];
+    let json = serde_json::from_slice(body)
+        .unwrap_or_else(|_not_json| Json::String(String::from_utf8_lossy(body).into_owned()));
+    Ok((status, json))
 }

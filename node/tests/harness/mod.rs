@@ -1,151 +1,123 @@
 //! Clusters of real processes on loopback: started, killed, stopped, let go on, waited for, and ended with the test.
-#![allow(dead_code, reason = "each test uses its own part")]
 
 mod doors;
-mod http;
+pub(crate) mod http;
 mod process;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use process::Node;
-pub(crate) use waiting::{tell, until};
+pub(crate) use waiting::until;
 
 /// How long a cluster may take to be ready.
-const READY: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a cluster is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) nodes: usize,
     pub(crate) lanes: u16,
     pub(crate) partitions: usize,
-    /// `always` or `periodic`.
-    pub(crate) sync: &'static str,
-    /// Further arguments of each node.
-    pub(crate) further: Vec<String>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Shape { nodes: 3, lanes: 1, partitions: 64, sync: "always", further: Vec::new() }
+        Shape { nodes: 3, lanes: 1, partitions: 64 }
     }
 }
 
 /// Nodes of one cluster, each a process.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Node>,
-    /// Certificates, data and logs; gone with the cluster.
-    directory: TempDir,
+    /// Certificates, data and logs; gone with the cluster, but kept where a test fails.
+    directory: Option<TempDir>,
 }
 
 /// The daemon's program.
 pub(crate) fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_coterie-node"));
-    // Whoever runs the test may have settings of their own.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COTERIE_")) {
-        program.env_remove(name);
-    }
+    // What the tests are told by the environment is none of the node's business.
+    program.env_clear().stdin(Stdio::null());
     program
 }
 
+fn certify(arguments: &[&OsStr]) {
+    let made = program().arg("cert").args(arguments).output().unwrap();
+    assert!(made.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
 impl Cluster {
-    /// Makes certificates and starts all nodes; returns once every one serves and knows all others.
-    pub(crate) fn start(shape: &Shape) -> Cluster {
-        let directory = tempfile::tempdir().unwrap();
+    /// Nodes with certificates and doors, none of which runs yet: each can still be given other settings.
+    pub(crate) fn new(shape: Shape) -> Cluster {
+        let directory = tempfile::Builder::new().prefix("coterie-test-").tempdir().unwrap();
         let authority = directory.path().join("authority");
-        let cert = |arguments: &[&std::ffi::OsStr]| {
-            let made = program().arg("cert").args(arguments).output().unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        };
-        cert(&["init".as_ref(), "--dir".as_ref(), authority.as_ref()]);
+        certify(&["init".as_ref(), "--dir".as_ref(), authority.as_ref()]);
         let mut nodes: Vec<Node> = Vec::new();
         for number in 0..shape.nodes {
             let home = directory.path().join(format!("node-{number}"));
             let certificates = home.join("certificates");
-            cert(&[
+            certify(&[
                 "node".as_ref(),
                 "--dir".as_ref(),
                 authority.as_ref(),
                 "--out".as_ref(),
                 certificates.as_ref(),
             ]);
-            let begin = match nodes.first() {
-                None => format!("--bootstrap --partitions {}", shape.partitions),
-                Some(first) => format!("--join {}", first.doors.gossip),
-            };
-            let mut arguments: Vec<String> = begin.split(' ').map(str::to_owned).collect();
-            let zone = format!("local/zone-{number}");
-            let (lanes, sync) = (shape.lanes.to_string(), shape.sync.to_owned());
-            let own = ["--zone", &zone, "--lanes", &lanes, "--sync", &sync];
-            arguments.extend(own.map(str::to_owned));
-            arguments.extend(shape.further.iter().cloned());
-            nodes.push(Node::new(number, home, shape.lanes, arguments));
-        }
-        let mut cluster = Cluster { nodes, directory };
-        for node in &mut cluster.nodes {
-            node.start();
-        }
-        cluster.wait_ready();
-        cluster
-    }
-
-    /// Waits until all nodes that run serve, know each other as up, and nothing moves.
-    pub(crate) fn wait_ready(&mut self) {
-        let running = self.nodes.iter().filter(|node| node.runs()).count();
-        for node in &mut self.nodes {
-            if !node.runs() {
-                continue;
-            }
-            let what = format!("node {} to serve", node.number);
-            until(&what, READY, || {
-                node.assert_runs();
-                let status = node.get("/readyz").filter(|(status, _)| *status == 200);
-                status.and_then(|_| node.json("/v1/status")).is_some_and(|status| {
-                    status["members"]["up"] == running && status["moves"]["moving"] == 0
-                })
-            });
-        }
-        let all = self.nodes.len();
-        until("all nodes to own something", READY, || {
-            let ring =
-                self.nodes.iter().filter(|node| node.runs()).map(|node| node.json("/v1/ring"));
-            ring.into_iter().all(|ring| ring.is_some_and(|ring| settled(&ring, all)))
-        });
-    }
-
-    /// Waits until all nodes that run have the same digest of every slice, and keep no hints; how long that took.
-    pub(crate) fn wait_equal(&self, within: Duration) -> Duration {
-        let began = Instant::now();
-        until("the owners' digests to be equal", within, || {
-            let running = || self.nodes.iter().filter(|node| node.runs());
-            let mut digests: BTreeMap<(u64, u64), BTreeSet<String>> = BTreeMap::new();
-            for node in running() {
-                let Some(repair) = node.json("/v1/repair") else { return false };
-                let Some(slices) = repair["slices"].as_array() else { return false };
-                for slice in slices {
-                    let name = (slice["partition"].as_u64(), slice["replicas"].as_u64());
-                    let (Some(partition), Some(replicas)) = name else { return false };
-                    let digest = slice["digest"].to_string();
-                    digests.entry((partition, replicas)).or_default().insert(digest);
+            let mut node = Node::new(number, home, shape.lanes);
+            node.give("certificates", certificates.display());
+            match nodes.first() {
+                None => {
+                    node.give("bootstrap", true);
+                    node.give("partitions", shape.partitions);
                 }
+                Some(first) => node.give("join", first.doors.gossip),
             }
-            let hints = |node: &Node| Some(node.json("/v1/status")?["hint_bytes"] == 0);
-            !digests.is_empty()
-                && digests.values().all(|digests| digests.len() == 1)
-                && running().all(|node| hints(node) == Some(true))
-        });
-        began.elapsed()
+            nodes.push(node);
+        }
+        Cluster { nodes, directory: Some(directory) }
+    }
+
+    /// Starts all nodes, and waits until they are ready; how long that took.
+    pub(crate) fn start(&mut self) -> Duration {
+        self.nodes.iter_mut().for_each(Node::start);
+        self.wait_ready()
+    }
+
+    /// Waits until all nodes that run serve and know each other as up, all nodes own something, and nothing moves; how
+    /// long that took.
+    pub(crate) fn wait_ready(&mut self) -> Duration {
+        until("the cluster is ready", READY_WITHIN, || self.ready()).1
+    }
+
+    fn ready(&mut self) -> Result<(), String> {
+        let all = self.nodes.len();
+        let running = self.nodes.iter().filter(|node| node.runs()).count();
+        for node in self.nodes.iter_mut().filter(|node| node.runs()) {
+            node.ready()?;
+            let (status, ring) = (node.get("/v1/status")?, node.get("/v1/ring")?);
+            let (up, members) = (&status["members"]["up"], ring["nodes"].as_array());
+            let members = members.map_or(0, Vec::len);
+            let moving = [&status["moves"]["moving"], &ring["moving"]];
+            if *up != running || members != all || moving.into_iter().any(|count| *count != 0) {
+                let number = node.number;
+                return Err(format!("node {number}: {up} up, {members} members, moves {moving:?}"));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Whether a layout has so many nodes and nothing moves.
-fn settled(ring: &Value, nodes: usize) -> bool {
-    let members = ring["nodes"].as_array().map_or(0, Vec::len);
-    members == nodes && ring["moving"] == 0
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(directory) = self.directory.take()
+        {
+            eprintln!("data and logs are kept in {}", directory.keep().display());
+        }
+    }
 }

@@ -1,37 +1,58 @@
 //! A node as a process.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use super::doors::Doors;
 use super::{http, program, until};
 
-/// How long a node may take to stop in order.
-const STOPS: Duration = Duration::from_secs(30);
+/// How long a node may take to end once it is told to.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Lines of a log that are shown where a test fails.
-const SHOWN: usize = 25;
+const LINES_SHOWN: usize = 25;
 
 /// A node, whether it runs or not.
 pub(crate) struct Node {
     pub(crate) number: usize,
     pub(crate) doors: Doors,
-    home: PathBuf,
-    arguments: Vec<String>,
+    /// The directory of its certificates and log and, if it is told nothing else, data.
+    pub(crate) home: PathBuf,
+    /// By flag.
+    settings: BTreeMap<&'static str, String>,
     process: Option<Child>,
-    starts: usize,
 }
 
 impl Node {
-    pub(super) fn new(number: usize, home: PathBuf, lanes: u16, arguments: Vec<String>) -> Node {
-        let doors = Doors::free(lanes);
-        Node { number, doors, home, arguments, process: None, starts: 0 }
+    pub(super) fn new(number: usize, home: PathBuf, lanes: u16) -> Node {
+        let (doors, data) = (Doors::free(lanes), home.join("data"));
+        let mut node = Node { number, doors, home, settings: BTreeMap::new(), process: None };
+        node.give("data-dir", data.display());
+        node.give("lanes", lanes);
+        node.give("sync", "always");
+        node.give("zone", format_args!("local/zone-{number}"));
+        for (door, address) in [
+            ("resp", doors.resp),
+            ("http", doors.http),
+            ("gossip", doors.gossip),
+            ("peers", doors.peers),
+        ] {
+            node.give(door, address);
+        }
+        node
+    }
+
+    /// Gives it a setting, in place of what the flag said before, from its next start on.
+    pub(crate) fn give(&mut self, flag: &'static str, value: impl Display) {
+        self.settings.insert(flag, value.to_string());
     }
 
     /// Where Redis clients connect.
@@ -39,43 +60,45 @@ impl Node {
         self.doors.resp
     }
 
-    /// The directory of its data.
-    pub(crate) fn data(&self) -> PathBuf {
-        self.home.join("data")
-    }
-
-    /// Starts the process.
+    /// Starts the process; its log goes on where it was.
     pub(crate) fn start(&mut self) {
         assert!(self.process.is_none(), "node {} runs", self.number);
-        fs::create_dir_all(&self.home).unwrap();
-        let log = File::create(self.log(self.starts)).unwrap();
-        self.starts += 1;
-        let Doors { resp, http, gossip, peers } = self.doors;
+        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut program = program();
         program.current_dir(&self.home).arg("run");
-        program.arg("--data-dir").arg(self.data());
-        program.arg("--certificates").arg(self.home.join("certificates"));
-        for (door, address) in
-            [("--resp", resp), ("--http", http), ("--gossip", gossip), ("--peers", peers)]
-        {
-            program.arg(door).arg(address.to_string());
-        }
-        program.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        program.args(self.settings.iter().map(|(flag, value)| format!("--{flag}={value}")));
+        program.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(program.spawn().unwrap());
     }
 
-    fn log(&self, start: usize) -> PathBuf {
-        self.home.join(format!("log-{start}"))
+    fn log_file(&self) -> PathBuf {
+        self.home.join("log")
+    }
+
+    /// All that it logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(self.process.as_ref().expect("it runs"))
     }
 
     fn signal(&self, signal: Signal) {
-        let process = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(process), signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Whether it was started, and not killed since. One that stands still runs.
+    /// Whether it was started, and nobody ended it since. One that stands still runs.
     pub(crate) fn runs(&self) -> bool {
         self.process.is_some()
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.try_wait().unwrap()
     }
 
     /// That it has not ended by itself.
@@ -83,26 +106,28 @@ impl Node {
     /// # Panics
     /// If it has.
     #[track_caller]
-    pub(crate) fn assert_runs(&mut self) {
-        let process = self.process.as_mut().expect("it was started");
-        if let Some(status) = process.try_wait().unwrap() {
+    pub(crate) fn assert_not_ended(&mut self) {
+        if let Some(status) = self.ended() {
             panic!("node {} has ended by itself: {status}", self.number);
         }
     }
 
     /// `kill -9`: it gets no chance to do anything.
     pub(crate) fn kill(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.kill().unwrap();
-        process.wait().unwrap();
+        self.end(Signal::KILL);
     }
 
-    /// Asks it to stop, and waits until it has.
-    pub(crate) fn stop(&mut self) {
-        self.signal(Signal::TERM);
-        let mut process = self.process.take().expect("it runs");
-        let what = format!("node {} to stop", self.number);
-        until(&what, STOPS, || process.try_wait().unwrap().is_some_and(|status| status.success()));
+    /// Sends it a signal that ends it, and waits until it has ended: how.
+    pub(crate) fn end(&mut self, by: Signal) -> ExitStatus {
+        // Where it has ended by itself, its number may be another's by now.
+        if self.ended().is_none() {
+            self.signal(by);
+        }
+        let what = format!("node {} ends", self.number);
+        let look = || self.ended().ok_or_else(|| format!("it was sent {by:?}"));
+        let (status, _) = until(&what, ENDS_WITHIN, look);
+        self.process = None;
+        status
     }
 
     /// It stands still.
@@ -115,15 +140,19 @@ impl Node {
         self.signal(Signal::CONT);
     }
 
-    /// `GET path` of its HTTP door: status and body.
-    pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
-        http::get(self.doors.http, path)
+    /// Whether it serves, or why it does not.
+    ///
+    /// # Panics
+    /// If it has ended by itself.
+    pub(crate) fn ready(&mut self) -> Result<(), String> {
+        self.assert_not_ended();
+        self.get("/readyz").map(drop)
     }
 
-    /// What it answers to `GET path`, where that is JSON and all is well.
-    pub(crate) fn json(&self, path: &str) -> Option<Value> {
-        let (status, body) = self.get(path)?;
-        serde_json::from_str(&body).ok().filter(|_| status == 200)
+    /// What its HTTP door answers to `GET path`, or why that tells of no success.
+    pub(crate) fn get(&self, path: &str) -> Result<Json, String> {
+        let answer = http::ask(self.doors.http, &format!("GET {path}"), None);
+        answer.map_err(|why| format!("node {}: {why}", self.number))
     }
 }
 
@@ -135,18 +164,11 @@ impl Drop for Node {
             drop(process.wait());
         }
         if std::thread::panicking() {
-            for start in 0..self.starts {
-                show(self.number, &self.log(start));
+            let log = self.log();
+            eprintln!("node {}, the end of its log:", self.number);
+            for line in log.lines().skip(log.lines().count().saturating_sub(LINES_SHOWN)) {
+                eprintln!("    {line}");
             }
         }
-    }
-}
-
-fn show(number: usize, log: &Path) {
-    let lines = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = lines.lines().collect();
-    eprintln!("node {number}, the end of {}:", log.display());
-    for line in &lines[lines.len().saturating_sub(SHOWN)..] {
-        eprintln!("    {line}");
     }
 }

@@ -1,28 +1,29 @@
-//! Waiting for a condition, up to a deadline, and telling how far a test is.
+//! Waiting for a condition, with a deadline.
 
-use std::io::Write;
-use std::sync::mpsc;
+use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-const EVERY: Duration = Duration::from_millis(25);
+/// How often conditions are looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// Waits until something is so.
+/// Waits until there is what is waited for, and says how long that took.
 ///
 /// # Panics
-/// If it is not within the time.
+/// If it is not there in time, with the reason that was given last.
 #[track_caller]
-pub(crate) fn until(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    let (_nobody, never) = mpsc::channel::<()>();
-    while !condition() {
-        assert!(began.elapsed() < within, "{within:?} have passed, waiting for {what}");
-        assert!(never.recv_timeout(EVERY).is_err(), "nobody says anything");
+pub(crate) fn until<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> (T, Duration) {
+    let begun = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return (found, begun.elapsed()),
+            Err(why) if begun.elapsed() >= within => {
+                panic!("{what}: not within {} s: {why}", within.as_secs_f32())
+            }
+            Err(_not_yet) => park_timeout(LOOK),
+        }
     }
-}
-
-/// Tells people how far a test is: also where what tests print is kept back until they fail.
-pub(crate) fn tell(progress: impl std::fmt::Display) {
-    // Nobody need listen.
-    drop(writeln!(std::io::stderr(), "{progress}"));
 }

@@ -1,7 +1,6 @@
 //! A disk that is full: nothing is written any more, what was synced stays, and the store opens again.
 
 use std::path::Path;
-use std::process::Command;
 
 use coterie_node::storage::Storage;
 use coterie_protocol::rows::{Batch, Direction, KeyRange, Rows, Space, StoreError};
@@ -10,41 +9,12 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::opened::{WAIT, close, small};
-
-const ON_SMALL_DISK: &str = "COTERIE_TEST_ON_SMALL_DISK";
+use crate::small_disk::on_small_disk;
 
 #[test]
 fn a_full_disk_stops_the_store_and_it_opens_again_in_the_room_that_was_kept() {
-    if let Some(disk) = std::env::var_os(ON_SMALL_DISK) {
-        fill(Path::new(&disk));
-        return;
-    }
-    let disk = tempfile::tempdir().unwrap();
     let name = "full::a_full_disk_stops_the_store_and_it_opens_again_in_the_room_that_was_kept";
-    let mount = "mount -t tmpfs -o size=48m tmpfs \"$1\" || exit 99; shift; exec \"$@\"";
-    let outcome = Command::new("unshare")
-        .args(["-Urm", "sh", "-c", mount, "sh"])
-        .arg(disk.path())
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(ON_SMALL_DISK, disk.path())
-        .output();
-    match outcome {
-        Ok(output) if output.status.success() => {
-            let said = String::from_utf8_lossy(&output.stdout);
-            assert!(said.contains("the disk was filled"), "it ran without the disk: {said}");
-        }
-        Ok(output) if output.status.code() == Some(99) || output.status.code() == Some(1) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            println!("skipped: a small disk cannot be mounted here: {said}");
-        }
-        Ok(output) => panic!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) => println!("skipped: a small disk cannot be mounted here: {error}"),
-    }
+    on_small_disk(name, 48, fill);
 }
 
 fn fill(disk: &Path) {

@@ -8,4 +8,6 @@ mod damage;
 mod full;
 mod machine;
 mod opened;
+#[path = "../harness/small_disk.rs"]
+mod small_disk;
 mod syncing;
