@@ -57,8 +57,6 @@ pub(crate) struct ControlThread {
     lanes_running: u16,
     end: Option<End>,
     published: Instant,
-    /// Told once the node serves.
-    ready: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// What runs around control.
@@ -79,8 +77,6 @@ pub(crate) struct Around {
     pub gossip: Rc<Gossip>,
     /// The nodes to join by.
     pub seeds: Seeds,
-    /// Called once lanes have their first view.
-    pub ready: Box<dyn FnOnce() + Send>,
 }
 
 impl ControlThread {
@@ -93,7 +89,7 @@ impl ControlThread {
         opened: ControlEffects,
         around: Around,
     ) -> Result<Self, StoreError> {
-        let Around { storage, store, log, clock, router, gateway, gossip, seeds, ready } = around;
+        let Around { storage, store, log, clock, router, gateway, gossip, seeds } = around;
         let mut thread = ControlThread {
             driver: ControlDriver::new(control, Gossip::PACKET_BYTES_MAX),
             ground: Ground::new(store),
@@ -110,7 +106,6 @@ impl ControlThread {
             operators_count: 0,
             end: None,
             published: Instant::now(),
-            ready: Some(ready),
         };
         let now = thread.clock.now();
         thread.driver.carry(opened, &mut thread.ground, now, &mut thread.turn)?;
@@ -259,9 +254,6 @@ impl ControlThread {
                 let spent = self.driver.control().actors_spent();
                 self.gateway.show(Arc::clone(&view));
                 self.tell_lanes(|| LaneInput::View(Arc::clone(&view), spent));
-                if let Some(ready) = self.ready.take() {
-                    ready();
-                }
             }
             ControlAction::Respond { operator, answer } => {
                 if let Some(sender) = self.operators.remove(&operator) {

@@ -150,6 +150,30 @@ impl Gateway {
         self.lanes.iter().map(read).collect()
     }
 
+    /// Why the node does not serve requests yet; `None` where it does.
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        let Some(view) = self.view() else {
+            return Some(
+                "the node is in no cluster yet, or asks the others what it lost".to_owned(),
+            );
+        };
+        if view.amnesiac {
+            return Some(
+                "the node may have lost data, and receives it again from the others".to_owned(),
+            );
+        }
+        if view.decision.layout().member_index(view.me).is_none() {
+            return Some("the node is no member of the layout in force yet".to_owned());
+        }
+        let lanes = self.lanes();
+        let running = lanes.iter().filter(|lane| lane.metrics.published).count();
+        if running < lanes.len() {
+            return Some(format!("{running} of {} lanes run", lanes.len()));
+        }
+        None
+    }
+
     /// Asks for operations on a key, of the lane of its partition.
     pub async fn ask(&self, request: Request) -> Response {
         let refused = Response { outcome: Outcome::Refused(Refused::NotServing) };

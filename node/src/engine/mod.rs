@@ -8,6 +8,7 @@ mod ground;
 pub mod inbox;
 pub mod lane;
 mod run;
+mod service;
 
 pub use control::End;
 pub use run::run;

@@ -23,6 +23,7 @@ use super::control::{Around, ControlThread, End};
 use super::gateway::{Gateway, NodeAddresses, NodeFacts};
 use super::inbox::{ControlInput, LaneInput, Router};
 use super::lane::{self, LaneCell, LaneSettings};
+use super::service;
 use crate::certificates::Certificates;
 use crate::config::{Begin, Endpoint, Settings};
 use crate::http::{self, Http};
@@ -190,6 +191,7 @@ async fn live(
     let door = tokio::task::spawn_local(door.run());
     let signals = tokio::task::spawn_local(stop_on_signal(router.clone()));
     let watch = tokio::task::spawn_local(watch_certificates(certificates.clone()));
+    let serving = tokio::task::spawn_local(service::tell_when_serving(gateway.clone()));
     if let Begin::Bootstrap { partitions, placement } = &settings.begin {
         let command = Command::Bootstrap { partitions: *partitions, placement: *placement };
         tokio::task::spawn_local(bootstrap(gateway.clone(), router.clone(), command));
@@ -212,14 +214,14 @@ async fn live(
         gateway,
         gossip: Rc::new(gossip),
         seeds: Seeds::new(seeds),
-        ready: Box::new(ready),
     };
     let thread = ControlThread::new(control, opened, around);
     let end = match thread {
         Ok(thread) => thread.run(control_inputs).await,
         Err(error) => End::Failed(error),
     };
-    drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+    service::tell_stopping();
+    serving.abort();
     door.abort();
     signals.abort();
     watch.abort();
@@ -415,9 +417,4 @@ async fn watch_certificates(certificates: Certificates) {
             Some(Err(error)) => warn!(%error, "changed certificates are not used"),
         }
     }
-}
-
-fn ready() {
-    info!("the node serves");
-    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
 }

@@ -23,31 +23,11 @@ struct Ready {
 
 /// `GET /readyz`: 200 where the node serves requests, else 503 with the reason.
 pub(super) async fn ready(State(door): State<Door>) -> Response {
-    let (status, reason) = match unready(&door) {
+    let (status, reason) = match door.gateway().unready() {
         None => (StatusCode::OK, "the node serves requests".to_owned()),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
     };
     (status, Json(Ready { ready: status == StatusCode::OK, reason })).into_response()
-}
-
-fn unready(door: &Door) -> Option<String> {
-    let Some(view) = door.gateway().view() else {
-        return Some("the node is in no cluster yet, or asks the others what it lost".to_owned());
-    };
-    if view.amnesiac {
-        return Some(
-            "the node may have lost data, and receives it again from the others".to_owned(),
-        );
-    }
-    if view.decision.layout().member_index(view.me).is_none() {
-        return Some("the node is no member of the layout in force yet".to_owned());
-    }
-    let lanes = door.gateway().lanes();
-    let running = lanes.iter().filter(|lane| lane.metrics.published).count();
-    if running < lanes.len() {
-        return Some(format!("{running} of {} lanes run", lanes.len()));
-    }
-    None
 }
 
 /// `GET /metrics`: for Prometheus.

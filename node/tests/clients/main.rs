@@ -7,6 +7,7 @@ mod equal;
 mod harness;
 mod packages;
 mod second;
+mod service;
 mod stock;
 
 use std::fmt::Display;

@@ -28,13 +28,22 @@ pub(crate) struct Node {
     pub(crate) home: PathBuf,
     /// By flag.
     settings: BTreeMap<&'static str, String>,
+    /// Variables that it is told, from its next start on.
+    pub(crate) environment: BTreeMap<&'static str, PathBuf>,
     process: Option<Child>,
 }
 
 impl Node {
     pub(super) fn new(number: usize, home: PathBuf, lanes: u16) -> Node {
         let (doors, data) = (Doors::free(lanes), home.join("data"));
-        let mut node = Node { number, doors, home, settings: BTreeMap::new(), process: None };
+        let mut node = Node {
+            number,
+            doors,
+            home,
+            settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            process: None,
+        };
         node.give("data-dir", data.display());
         node.give("lanes", lanes);
         node.give("sync", "always");
@@ -67,6 +76,7 @@ impl Node {
         let mut program = program();
         program.current_dir(&self.home).arg("run");
         program.args(self.settings.iter().map(|(flag, value)| format!("--{flag}={value}")));
+        program.envs(&self.environment);
         program.stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(program.spawn().unwrap());
     }
