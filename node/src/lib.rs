@@ -1,5 +1,6 @@
 //! The daemon: sockets, disks, threads and clocks around what `coterie-protocol` decides.
 
+pub mod backup;
 pub mod certificates;
 pub mod config;
 pub mod engine;

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use coterie_node::backup::BackupCommand;
 use coterie_node::certificates::CertCommand;
 use coterie_node::config::{Arguments, ConfigCommand, LogFormat, Settings, UserCommand};
 use coterie_node::engine;
@@ -32,6 +33,9 @@ enum Command {
     /// Make, show and change the cluster's certificates and gossip keys.
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Check and restore backups.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -71,6 +75,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
             engine::run(&settings)
         }
         Command::Cert(command) => Ok(command.run()?),
+        Command::Backup(command) => command.run(&mut io::stdout().lock()),
         Command::Config(command) => command.run(&mut io::stdout().lock()),
         Command::User(command) => command.run(&mut io::stdout().lock()),
     }

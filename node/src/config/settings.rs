@@ -101,6 +101,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where its certificate and keys are.
     pub certificates: PathBuf,
+    /// Where backups are made.
+    pub backup_dir: PathBuf,
     /// What acknowledged means.
     pub sync: SyncPolicy,
     /// Memory for rows read before.
@@ -180,6 +182,7 @@ impl Settings {
         let limits = limits(&layer)?;
         let data_dir = layer.data_dir.ok_or_else(|| missing("data_dir", "--data-dir DIR"))?;
         let certificates = layer.certificates.unwrap_or_else(|| data_dir.join("certificates"));
+        let backup_dir = layer.backup_dir.unwrap_or_else(|| data_dir.join("backups"));
         let lanes = given(layer.lanes, "lanes")?;
         let lanes = NonZeroU16::new(lanes).filter(|lanes| lanes.get() <= LANES_MAX);
         let lanes = lanes.ok_or_else(|| {
@@ -213,6 +216,7 @@ impl Settings {
         Ok(Settings {
             data_dir,
             certificates,
+            backup_dir,
             sync: match given(layer.sync, "sync")? {
                 Sync::Always => SyncPolicy::Always,
                 Sync::Periodic => SyncPolicy::Periodic,

@@ -56,7 +56,7 @@ macro_rules! values {
 }
 
 values! {
-    data_dir, certificates, sync, cache_bytes, lanes, bootstrap, join, partitions, replicas, spread, zone, weight,
+    data_dir, certificates, backup_dir, sync, cache_bytes, lanes, bootstrap, join, partitions, replicas, spread, zone, weight,
     resp, http, gossip, peers, advertise_resp, advertise_http, advertise_gossip, advertise_peers, users,
     resp_tls_certificate, resp_tls_key, http_tls_certificate, http_tls_key, allow_insecure_resp, allow_insecure_http,
     key_bytes_max, element_bytes_max, value_bytes_max, siblings_max, requests_max, connections_max, request_timeout,

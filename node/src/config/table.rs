@@ -52,6 +52,8 @@ table! {
         data_dir("data-dir", "COTERIE_DATA_DIR", value_name = "DIR"): PathBuf;
         /// Where its certificate and keys are: what `coterie-node cert` has made.
         certificates("certificates", "COTERIE_CERTIFICATES", value_name = "DIR"): PathBuf;
+        /// Where backups are made. On the disk of the data they take little room at first.
+        backup_dir("backup-dir", "COTERIE_BACKUP_DIR", value_name = "DIR"): PathBuf;
         /// What acknowledged means: `always` on disk, `periodic` on disk within 50 ms.
         sync("sync", "COTERIE_SYNC", value_name = "always|periodic"): Sync;
         /// Memory for rows read before. Default: a quarter of the machine's, at most 256MiB.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use coterie_protocol::control::{self, Command, CommandError, Control, ControlEffects, Past};
+use coterie_protocol::rows::StoreError;
 use coterie_swim::{Address, Attributes, Generation, Instance, Label};
 use coterie_wire::peer::control::Hello;
 use tokio::runtime;
@@ -24,6 +25,7 @@ use super::gateway::{Gateway, NodeAddresses, NodeFacts};
 use super::inbox::{ControlInput, LaneInput, Router};
 use super::lane::{self, LaneCell, LaneSettings};
 use super::service;
+use crate::backup::Backups;
 use crate::certificates::Certificates;
 use crate::config::{Begin, Endpoint, Settings};
 use crate::http::{self, Http};
@@ -31,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::peers::locate::Seeds;
 use crate::peers::{Gossip, Peers, PeersLimits, PeersSettings};
 use crate::resp::{self, Connections, ConnectionsSettings, People};
-use crate::storage::{self, Identity, Storage, StorageSettings, Syncer, Waker};
+use crate::storage::{self, Identity, Scope, Storage, StorageSettings, Syncer, Waker};
 
 /// The wire versions that this program speaks.
 const PROTOCOLS: (u16, u16) = (1, 1);
@@ -69,7 +71,12 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
         let storage = open(settings, &storage_settings, past)?;
         let closed = storage.closed();
         let tasks = LocalSet::new();
-        let life = live(settings, &certificates, storage, past);
+        let restored = storage::restored(&settings.data_dir)?;
+        let begins = restored.map_or(past, |scope| match scope {
+            Scope::Cluster => Past::ClusterRestored,
+            Scope::Node => Past::Restored,
+        });
+        let life = live(settings, &certificates, storage, begins);
         let end = tasks.block_on(&runtime, life)?;
         drop(tasks);
         match end {
@@ -124,6 +131,7 @@ async fn live(
 ) -> anyhow::Result<End> {
     let clock = Clock::start();
     let facts = facts(settings, certificates)?;
+    let identity = Identity { cluster: facts.cluster, node: facts.node };
     let (control_sender, control_inputs) = mpsc::unbounded_channel();
     let lanes: Vec<_> = (0..settings.lanes.get()).map(|_| mpsc::unbounded_channel()).collect();
     let (lane_senders, lane_inputs): (Vec<_>, Vec<_>) = lanes.into_iter().unzip();
@@ -182,6 +190,7 @@ async fn live(
         value_bytes_max: settings.limits.operations.value_bytes_max,
         gateway: gateway.clone(),
         metrics,
+        backups: Some(Backups::new(settings.backup_dir.clone(), identity, &storage)),
     })
     .await?;
     let (stop_http, http_stopped) = oneshot::channel::<()>();
@@ -216,10 +225,11 @@ async fn live(
         seeds: Seeds::new(seeds),
     };
     let thread = ControlThread::new(control, opened, around);
-    let end = match thread {
-        Ok(thread) => thread.run(control_inputs).await,
-        Err(error) => End::Failed(error),
-    };
+    let end =
+        match thread.and_then(|thread| note_restore(settings, &storage, past).map(|()| thread)) {
+            Ok(thread) => thread.run(control_inputs).await,
+            Err(error) => End::Failed(error),
+        };
     service::tell_stopping();
     serving.abort();
     door.abort();
@@ -236,6 +246,20 @@ async fn live(
         bail!("a lane's thread panicked: this is a bug; the node's data is as it was committed");
     }
     Ok(end)
+}
+
+/// Control has written what a store of a backup means: that it is of one need not be known any more.
+fn note_restore(settings: &Settings, storage: &Storage, past: Past) -> Result<(), StoreError> {
+    if !matches!(past, Past::Restored | Past::ClusterRestored) {
+        return Ok(());
+    }
+    storage.sync()?;
+    info!(?past, "the node goes on from a backup, under new actors");
+    if let Err(error) = storage::forget_restored(&settings.data_dir) {
+        // It draws new actors at the next start once more, which does no harm.
+        warn!(%error, "it is not noted that the node has started from its backup");
+    }
+    Ok(())
 }
 
 /// What a lane's thread is made from.

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use crate::backup::Backups;
 use crate::config::{User, Users, Verb};
 use crate::engine::gateway::Gateway;
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ pub(super) struct Door(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     gateway: Gateway,
+    backups: Option<Backups>,
     metrics: Arc<Metrics>,
     users: Option<Users>,
     /// The host that others reach this node by.
@@ -52,20 +54,33 @@ pub(super) enum Need {
 
 impl Door {
     pub(super) fn new(
-        gateway: Gateway,
+        (gateway, backups): (Gateway, Option<Backups>),
         metrics: Arc<Metrics>,
         users: Option<Users>,
         host: String,
         (request_timeout, value_bytes_max): (Duration, usize),
     ) -> Door {
         let trying = Semaphore::new(TRYING_MAX);
-        let shared =
-            Shared { gateway, metrics, users, host, request_timeout, value_bytes_max, trying };
+        let shared = Shared {
+            gateway,
+            backups,
+            metrics,
+            users,
+            host,
+            request_timeout,
+            value_bytes_max,
+            trying,
+        };
         Door(Arc::new(shared))
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
         &self.0.gateway
+    }
+
+    /// The node's backups, where it keeps any.
+    pub(super) fn backups(&self) -> Option<&Backups> {
+        self.0.backups.as_ref()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

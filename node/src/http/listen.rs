@@ -67,7 +67,8 @@ impl Http {
         let host = settings.door.advertise.host().to_owned();
         let (connections_max, users) = (settings.connections_max, settings.users);
         let bounds = (settings.request_timeout, settings.value_bytes_max);
-        let door = Door::new(settings.gateway, settings.metrics, users, host, bounds);
+        let asked = (settings.gateway, settings.backups);
+        let door = Door::new(asked, settings.metrics, users, host, bounds);
         let router = router(door.clone());
         let permits = Arc::new(Semaphore::new(connections_max));
         Ok(Http { listener, acceptor, router, door, permits, connections_max })

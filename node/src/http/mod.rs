@@ -4,6 +4,7 @@
 //! OpenAPI description is made; so are the operations on data (`operation`).
 
 mod admin;
+mod backups;
 mod barrier;
 mod cluster;
 mod data;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use crate::backup::Backups;
 use crate::config;
 use crate::engine::gateway::Gateway;
 use crate::metrics::Metrics;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// What it counts into, and shows.
     pub metrics: Arc<Metrics>,
+    /// The node's backups.
+    pub backups: Option<Backups>,
 }
 
 /// The door, open.

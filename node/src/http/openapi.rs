@@ -190,6 +190,9 @@ fn schemas() -> Json_ {
             "explain": {"type": "boolean"},
         })),
         "Operation": {"oneOf": operations},
+        "Backup": object(&["name"], json!({
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+        })),
         "Barrier": object(&["scope"], json!({
             "scope": {"oneOf": [
                 object(&["key"], json!({"key": object(&["bucket", "key"], json!({"bucket": {"type": "string"}, "key": Value::schema()}))})),

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::door::{Door, Guard, Need, guard};
 use super::problem::Problem;
-use super::{admin, barrier, cluster, data, health, openapi, scan};
+use super::{admin, backups, barrier, cluster, data, health, openapi, scan};
 
 /// One thing that is served.
 pub(super) struct Route {
@@ -99,6 +99,11 @@ pub(super) const ROUTES: &[Route] = &[
     route!(get "/v1/scan/{bucket}", Secret, scan::scan, 200, "The keys of a bucket, page by page.", looks_at SCAN),
     route!(get "/v1/hints", Secret, cluster::hints, 200, "Hints that this node keeps for others."),
     route!(get "/v1/repair", Secret, cluster::repair, 200, "What this node holds of each slice, and what was repaired."),
+    route!(get "/v1/backups", Admin, backups::list, 200, "The backups that this node has made."),
+    route!(post "/v1/backups", Admin, backups::make, 201, "Make a backup of this node; answered once it is durable.", body "Backup"),
+    route!(get "/v1/backups/{name}", Admin, backups::show, 200, "A backup's manifest: its files, and the digests of its slices."),
+    route!(delete "/v1/backups/{name}", Admin, backups::remove, 200, "Delete a backup."),
+    route!(post "/v1/backups/{name}/verify", Admin, backups::verify, 200, "Check every byte of a backup, and say what is wrong with it."),
     route!(post "/v1/barrier", Admin, barrier::barrier, 200, "Wait until all owners of a key, a slice, or all that this node owns are equal.", body "Barrier"),
 ];
 

@@ -72,9 +72,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Makes the directory if it is not there, and takes it for this process.
     pub(super) fn open(path: &Path, expected: Identity) -> Result<Self, StorageError> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(path).map_err(|source| failed("make the data directory", path, source))?;
+        make(path)?;
         let lock = lock(path)?;
         match identity(path)? {
             Some(found) if found != expected => {
@@ -109,6 +107,13 @@ impl Directory {
     }
 }
 
+/// Makes a data directory, if it is not there.
+pub(super) fn make(path: &Path) -> Result<(), StorageError> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).map_err(|source| failed("make the data directory", path, source))
+}
+
 /// Where the database of a data directory lies.
 pub(super) fn store(directory: &Path) -> PathBuf {
     directory.join(STORE)
@@ -116,9 +121,14 @@ pub(super) fn store(directory: &Path) -> PathBuf {
 
 /// Writes into a directory whose it is.
 pub(super) fn mark(directory: &Path, identity: Identity) -> Result<(), StorageError> {
-    let path = directory.join(MARKER);
-    let unfinished = directory.join("node.unfinished");
     let text = format!("{VERSION}\ncluster {:032x}\nnode {}\n", identity.cluster, identity.node);
+    write(directory, MARKER, &text)
+}
+
+/// Writes a file of a directory, whole or not at all.
+pub(super) fn write(directory: &Path, name: &str, text: &str) -> Result<(), StorageError> {
+    let path = directory.join(name);
+    let unfinished = directory.join(format!("{name}.unfinished"));
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)
@@ -155,7 +165,8 @@ fn parse(text: &str) -> Result<Identity, &'static str> {
     }
 }
 
-fn lock(directory: &Path) -> Result<File, StorageError> {
+/// Takes a directory for this process, as long as the file is open.
+pub(super) fn lock(directory: &Path) -> Result<File, StorageError> {
     let path = directory.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)

@@ -57,6 +57,15 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A backup is restored to where there is something already.
+    #[error(
+        "the data directory {directory} holds a store already: restore to a directory that is empty, or move \
+         this one away first"
+    )]
+    Occupied {
+        /// Which.
+        directory: PathBuf,
+    },
     /// The store does not open.
     #[error(
         "the store in {directory} is damaged: {detail}. If the disk is sound now and the cluster has other \

@@ -16,15 +16,17 @@ mod lane;
 mod overlay;
 mod reading;
 mod reserve;
+mod restored;
 mod settings;
 mod statistics;
+mod survey;
 mod syncer;
 mod view;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,8 +41,10 @@ pub use error::StorageError;
 pub use fetched::Fetched;
 pub use lane::{LaneStore, With};
 pub use reading::{ReadsFull, Then};
+pub use restored::{Scope, forget_restored, install, restored};
 pub use settings::StorageSettings;
 pub use statistics::Statistics;
+pub use survey::{Survey, survey};
 pub use syncer::{Counter, Syncer, Waker};
 
 use cursor::Tier;
@@ -139,13 +143,27 @@ impl Storage {
     /// # Errors
     /// [`StorageError`]
     pub fn checkpoint(&self, to: &Path) -> Result<(), StorageError> {
-        let database = &*self.database;
         std::fs::create_dir(to)
             .map_err(|source| directory::failed("make the directory", to, source))?;
+        self.copy_store(&directory::store(to))?;
+        directory::mark(to, self.database.directory.identity())
+    }
+
+    /// A copy of the database as it is now in `to`, which must not be there. Tables are linked where that is on the same
+    /// disk. Nobody waits for it: the database goes on being written.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn copy_store(&self, to: &Path) -> Result<(), StorageError> {
         let failed = |error: rocksdb::Error| StorageError::of(to, &error);
-        let checkpoint = Checkpoint::new(database.db()).map_err(failed)?;
-        checkpoint.create_checkpoint(directory::store(to)).map_err(failed)?;
-        directory::mark(to, database.directory.identity())
+        let checkpoint = Checkpoint::new(self.database.db()).map_err(failed)?;
+        checkpoint.create_checkpoint(to).map_err(failed)
+    }
+
+    /// A handle that does not keep the store open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakStorage {
+        WeakStorage(Arc::downgrade(&self.database))
     }
 
     /// Tells when the store is closed: after the last handle of it is dropped.
@@ -164,6 +182,24 @@ impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let directory = self.database.directory.path();
         f.debug_struct("Storage").field("directory", &directory).finish_non_exhaustive()
+    }
+}
+
+/// A store that may be closed meanwhile.
+#[derive(Clone)]
+pub struct WeakStorage(Weak<Database>);
+
+impl WeakStorage {
+    /// The store, if it is open yet. It stays open as long as what is given here is held.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Storage> {
+        self.0.upgrade().map(|database| Storage { database })
+    }
+}
+
+impl fmt::Debug for WeakStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakStorage").finish_non_exhaustive()
     }
 }
 

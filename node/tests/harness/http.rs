@@ -11,16 +11,22 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 /// Asks, as `GET /readyz`: the body of an answer that tells of success, or why there is none.
 pub(crate) fn ask(address: SocketAddr, what: &str, body: Option<&Json>) -> Result<Json, String> {
-    match answer(address, what, body) {
+    match answer(address, what, body, WITHIN) {
         Ok((200, body)) => Ok(body),
         Ok((status, body)) => Err(format!("{status}: {body}")),
         Err(error) => Err(error.to_string()),
     }
 }
 
-fn answer(address: SocketAddr, what: &str, body: Option<&Json>) -> io::Result<(u16, Json)> {
+/// As [`ask`]: status and body, whatever the status, within a time.
+pub(crate) fn answer(
+    address: SocketAddr,
+    what: &str,
+    body: Option<&Json>,
+    within: Duration,
+) -> io::Result<(u16, Json)> {
     let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
+    stream.set_read_timeout(Some(within))?;
     let mut request = format!("{what} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     let body = body.map(Json::to_string).unwrap_or_default();
     if !body.is_empty() {

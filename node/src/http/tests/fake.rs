@@ -191,8 +191,13 @@ impl Fake {
         let gateway = Gateway::new(facts, crate::engine::inbox::Router::new(lanes, control));
         let metrics = Arc::new(Metrics::new(gateway.clone(), &["GET"]));
         let bounds = (Duration::from_secs(5), 1 << 20);
-        let door =
-            Door::new(gateway.clone(), Arc::clone(&metrics), users, "node-1".to_owned(), bounds);
+        let door = Door::new(
+            (gateway.clone(), None),
+            Arc::clone(&metrics),
+            users,
+            "node-1".to_owned(),
+            bounds,
+        );
         let fake = Fake {
             gateway,
             metrics,

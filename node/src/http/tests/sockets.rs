@@ -28,6 +28,7 @@ fn settings(fake: &Fake, tls: Option<config::TlsFiles>, connections_max: usize) 
         value_bytes_max: 1 << 20,
         gateway: fake.gateway.clone(),
         metrics: Arc::clone(&fake.metrics),
+        backups: None,
     }
 }
 
