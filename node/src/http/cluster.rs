@@ -168,6 +168,11 @@ pub(super) async fn ring(State(door): State<Door>) -> Result<Json<Json_>, Proble
         .collect();
     let owners: Vec<&[u16]> =
         layout.partitioner().partitions().map(|partition| layout.row(partition)).collect();
+    let moves: Vec<Json_> = view
+        .decision
+        .moving()
+        .map(|(partition, replicas)| json!({"partition": partition.0, "replicas": replicas}))
+        .collect();
     let placement = layout.snapshot().placement();
     Ok(Json(json!({
         "layout": {"epoch": layout.epoch(), "version": layout.version()},
@@ -177,7 +182,8 @@ pub(super) async fn ring(State(door): State<Door>) -> Result<Json<Json_>, Proble
         "voters": ids(layout.voters()),
         "nodes": nodes,
         "owners": owners,
-        "moving": view.decision.moving().len(),
+        "moving": moves.len(),
+        "moves": moves,
     })))
 }
 

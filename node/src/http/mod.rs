@@ -7,6 +7,7 @@ mod admin;
 mod backups;
 mod barrier;
 mod cluster;
+mod dashboard;
 mod data;
 mod door;
 mod extract;

@@ -7,7 +7,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use super::door::{Door, Guard, Need, guard};
 use super::problem::Problem;
-use super::{admin, backups, barrier, cluster, data, health, openapi, scan};
+use super::{admin, backups, barrier, cluster, dashboard, data, health, openapi, scan};
 
 /// One thing that is served.
 pub(super) struct Route {
@@ -109,7 +109,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// All routes behind their guards.
 pub(super) fn router(door: Door) -> Router {
-    let mut router = Router::new();
+    let mut router = dashboard::add_to(Router::new());
     for route in ROUTES {
         let (method, path, need) = (route.method, route.path, route.need);
         let state = Guard { door: door.clone(), need, method, path };

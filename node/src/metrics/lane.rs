@@ -25,10 +25,10 @@ pub enum OutcomeKind {
 pub const OUTCOMES: [&str; 5] = ["done", "failed", "refused", "unavailable", "unknown"];
 
 /// Levels, and at the end the place of what has none.
-const LEVELS: usize = Level::ALL.len() + 1;
+pub(super) const LEVELS: usize = Level::ALL.len() + 1;
 
 /// The name of a place of [`CommandCounts`].
-fn level_name(place: usize) -> &'static str {
+pub(super) fn level_name(place: usize) -> &'static str {
     Level::ALL.get(place).map_or("default", |level| level.name())
 }
 
@@ -114,6 +114,8 @@ impl LaneCounts {
 pub struct LaneMetrics {
     /// By number of the command; nothing is kept of those that nobody uses.
     commands: Vec<Option<Box<CommandCounts>>>,
+    /// How long commands of each level took.
+    levels: [Latency; LEVELS],
     /// Everything else.
     pub counts: LaneCounts,
 }
@@ -122,7 +124,11 @@ impl LaneMetrics {
     /// None counted yet, of so many commands.
     #[must_use]
     pub fn new(commands: usize) -> Self {
-        LaneMetrics { commands: vec![None; commands], counts: LaneCounts::default() }
+        LaneMetrics {
+            commands: vec![None; commands],
+            levels: [Latency::default(); LEVELS],
+            counts: LaneCounts::default(),
+        }
     }
 
     /// A command was answered: its number in the table of commands, the level that its client asked for (`None`: the
@@ -138,6 +144,7 @@ impl LaneMetrics {
         let counts = counts.get_or_insert_default();
         counts.outcomes[place(level)][outcome as usize] += 1;
         counts.latency.observe(micros);
+        self.levels[place(level)].observe(micros);
     }
 
     /// A copy for others.
@@ -145,7 +152,12 @@ impl LaneMetrics {
     pub fn snapshot(&self) -> LaneSnapshot {
         let used = self.commands.iter().enumerate();
         let used = used.filter_map(|(number, counts)| Some((number, **counts.as_ref()?)));
-        LaneSnapshot { commands: used.collect(), counts: self.counts, published: true }
+        LaneSnapshot {
+            commands: used.collect(),
+            levels: self.levels,
+            counts: self.counts,
+            published: true,
+        }
     }
 }
 
@@ -154,6 +166,8 @@ impl LaneMetrics {
 pub struct LaneSnapshot {
     /// The commands that were used, by number.
     pub commands: Vec<(usize, CommandCounts)>,
+    /// How long commands of each level took, by place.
+    pub levels: [Latency; LEVELS],
     /// Everything else.
     pub counts: LaneCounts,
     /// Whether the lane has published at all: it does once it runs.
@@ -176,6 +190,13 @@ mod tests {
         let occurred: Vec<_> = counts.occurred().collect();
         assert_eq!(occurred, [("quorum", "done", 2), ("default", "unknown", 1)]);
         assert_eq!(counts.latency.count(), 3);
+        assert_eq!(
+            (
+                snapshot.levels[place(Some(Level::Quorum))].count(),
+                snapshot.levels[place(None)].count()
+            ),
+            (2, 1)
+        );
         let mut sum = counts;
         sum.add(&counts);
         assert_eq!(sum.occurred().next(), Some(("quorum", "done", 4)));

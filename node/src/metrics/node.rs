@@ -13,7 +13,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::doors::HttpMetrics;
-use super::lane::{CommandCounts, LaneCounts};
+use super::lane::{CommandCounts, LEVELS, LaneCounts, level_name};
+use super::latency::Latency;
 use super::process::{open_files, resident_bytes};
 use super::show::Show;
 use crate::engine::gateway::{Gateway, LaneFacts};
@@ -120,6 +121,16 @@ impl Node {
             "command_duration_seconds",
             "How long RESP commands took",
             sums.iter().map(|(number, counts)| (vec![("command", name(*number))], counts.latency)),
+        )?;
+        let mut levels = [Latency::default(); LEVELS];
+        for lane in lanes {
+            levels.iter_mut().zip(&lane.metrics.levels).for_each(|(sum, it)| sum.add(it));
+        }
+        let used = levels.iter().enumerate().filter(|(_, latency)| latency.count() > 0);
+        show.latencies(
+            "level_duration_seconds",
+            "How long RESP commands took, by the level asked for",
+            used.map(|(place, latency)| (vec![("level", level_name(place))], *latency)),
         )
     }
 

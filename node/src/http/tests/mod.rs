@@ -3,6 +3,7 @@
 mod access;
 mod bodies;
 mod cluster;
+mod dashboard;
 mod data;
 mod description;
 mod fake;
