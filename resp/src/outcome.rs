@@ -46,7 +46,7 @@ fn refused_text(refused: &Refused) -> String {
         // The operation's text begins with its own.
         Refused::Key(error) => return error.to_string(),
         Refused::DiskFull => "FULL",
-        Refused::Busy => "BUSY",
+        Refused::Busy | Refused::NoMemory { .. } => "BUSY",
         Refused::NotServing => "LOADING",
         Refused::Expired => "UNAVAILABLE",
         Refused::Empty

@@ -41,8 +41,8 @@ impl driver::Storage for Ground {
         self.store.with(fetched)
     }
 
-    fn gather(&mut self, batch: &Batch) {
-        self.store.gather(batch);
+    fn gather(&mut self, batch: &mut Batch) {
+        self.store.take(batch);
     }
 
     fn commit(&mut self) -> Result<u64, StoreError> {

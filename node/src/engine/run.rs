@@ -103,6 +103,7 @@ fn storage_settings(settings: &Settings, identity: Identity) -> StorageSettings 
     let mut wanted = StorageSettings::new(identity);
     wanted.cache_bytes = usize::try_from(settings.cache_bytes).unwrap_or(usize::MAX);
     wanted.memtables_bytes = wanted.cache_bytes / 4;
+    wanted.known_bytes /= usize::from(settings.lanes.get());
     wanted
 }
 
@@ -338,6 +339,8 @@ fn protocol_settings(settings: &Settings, lanes: u16) -> coterie_protocol::Setti
         requests_max: limits.requests_max,
         hint_bytes_max: share(limits.hint_bytes_max),
         hint_bytes_per_second: share(limits.hint_bytes_per_second),
+        remember_bytes_max: coterie_protocol::Settings::default().remember_bytes_max
+            / usize::from(lanes),
         repair_bytes_per_second: limits.repair_bytes_per_second,
         sync_every: limits.sync_every,
         ..coterie_protocol::Settings::default()

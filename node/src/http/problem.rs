@@ -112,6 +112,11 @@ impl From<&Refused> for Problem {
                 "disk_full",
                 "free or add disk space; reads go on",
             ),
+            Refused::NoMemory { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no_memory",
+                "try again in a moment, or ask another node",
+            ),
             Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "try again in a moment"),
             Refused::Expired => (
                 StatusCode::SERVICE_UNAVAILABLE,

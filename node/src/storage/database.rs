@@ -22,6 +22,8 @@ pub(super) struct Database {
     db: DB,
     pub(super) cache: Cache,
     pub(super) directory: Directory,
+    /// What each lane may know without it.
+    pub(super) known_bytes: usize,
     pub(super) readers: Readers,
     pub(super) free: Free,
     pub(super) signal: Signal,
@@ -69,6 +71,7 @@ impl Database {
         Ok(Database {
             db,
             cache,
+            known_bytes: settings.known_bytes,
             readers: Readers::start(settings)?,
             free: Free::watch(directory.path())?,
             directory,

@@ -61,13 +61,13 @@ const POINT_DELETES_MAX: usize = 128;
 const LAST: [u8; 64] = [0xff; 64];
 
 impl LaneStore {
-    pub(super) fn new(database: Arc<Database>) -> Self {
+    pub(super) fn new(database: Arc<Database>, known_bytes: usize) -> Self {
         LaneStore {
             database,
             options: resident(),
             gathered: Overlay::default(),
             recent: Recent::default(),
-            cache: RefCell::default(),
+            cache: RefCell::new(RowCache::new(known_bytes)),
             committed: 0,
             counter: Counter::default(),
         }
@@ -75,7 +75,12 @@ impl LaneStore {
 
     /// Adds a batch to the commit at hand. Reads of this store see it at once.
     pub fn gather(&mut self, batch: &Batch) {
-        self.gathered.apply(batch.changes());
+        self.gathered.apply(batch.changes().iter().cloned());
+    }
+
+    /// As [`LaneStore::gather`]; leaves the batch empty.
+    pub fn take(&mut self, batch: &mut Batch) {
+        self.gathered.apply(batch.drain());
     }
 
     /// Hands all that was gathered to the log and the operating system, as one: the number of this commit, or of the last
@@ -98,13 +103,16 @@ impl LaneStore {
             self.database.counts.commits.fetch_add(1, Ordering::Relaxed);
             self.database.signal.committed();
         }
-        self.remember();
-        self.recent.take(&mut self.gathered);
+        let waited_for = self.recent.is_waited_for();
+        self.remember(waited_for);
+        if waited_for {
+            self.recent.take(&mut self.gathered);
+        }
         Ok(self.committed)
     }
 
-    /// What was committed is known from now on.
-    fn remember(&mut self) {
+    /// What was committed is known from now on. Where it is not kept for what is being fetched, nothing is gathered then.
+    fn remember(&mut self, kept: bool) {
         let cache = self.cache.get_mut();
         let all = KeyRange { from: Bytes::new(), to: None };
         for space in [Space::Rows, Space::Derived] {
@@ -114,9 +122,18 @@ impl LaneStore {
             if self.gathered.ranges(space).next().is_some() {
                 cache.clear(space);
             }
-            for (key, row) in self.gathered.rows(space, &all) {
-                cache.put(space, key, row.clone());
+            if kept {
+                for (key, row) in self.gathered.rows(space, &all) {
+                    cache.committed(space, key.clone(), row.clone());
+                }
+            } else {
+                for (key, row) in self.gathered.take_rows(space) {
+                    cache.committed(space, key, row);
+                }
             }
+        }
+        if !kept {
+            self.gathered.clear();
         }
     }
 
@@ -245,12 +262,13 @@ impl Recent {
         ticket
     }
 
+    /// Whether a fetch may lack what is committed now.
+    fn is_waited_for(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
     /// Keeps what was committed as long as a fetch may lack it. Nothing is gathered then.
     fn take(&mut self, gathered: &mut Overlay) {
-        if self.tickets.is_empty() {
-            gathered.clear();
-            return;
-        }
         self.forget();
         let Some(latest) = self.layers.front_mut() else {
             gathered.clear();

@@ -92,7 +92,7 @@ impl Storage {
     /// A store for one lane, or for control.
     #[must_use]
     pub fn lane(&self) -> LaneStore {
-        LaneStore::new(self.database.clone())
+        LaneStore::new(self.database.clone(), self.database.known_bytes)
     }
 
     /// All rows, from wherever they are: for opening and tools, never for lanes.

@@ -49,21 +49,20 @@ impl Overlay {
     }
 
     /// Takes in changes, in order.
-    pub(super) fn apply(&mut self, changes: &[Change]) {
+    pub(super) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) {
         for change in changes {
             match change {
                 Change::Put(space, key, row) => {
                     self.bytes += ENTRY_BYTES + key.len() + row.len();
-                    let rows = &mut self.spaces[*space as usize].rows;
-                    rows.insert(key.clone(), Some(row.clone()));
+                    self.spaces[space as usize].rows.insert(key, Some(row));
                 }
                 Change::Delete(space, key) => {
                     self.bytes += ENTRY_BYTES + key.len();
-                    self.spaces[*space as usize].rows.insert(key.clone(), None);
+                    self.spaces[space as usize].rows.insert(key, None);
                 }
                 Change::DeleteRange(space, range) => {
                     self.bytes += ENTRY_BYTES + range.from.len();
-                    self.spaces[*space as usize].delete_range(range.clone());
+                    self.spaces[space as usize].delete_range(range);
                 }
             }
         }
@@ -109,6 +108,14 @@ impl Overlay {
     pub(super) fn ranges(&self, space: Space) -> impl Iterator<Item = KeyRange> + '_ {
         let ranges = self.spaces[space as usize].ranges.iter();
         ranges.map(|(from, to)| KeyRange { from: from.clone(), to: to.clone() })
+    }
+
+    /// Takes out the rows that it writes or deletes one by one, in order.
+    pub(super) fn take_rows(
+        &mut self,
+        space: Space,
+    ) -> impl Iterator<Item = (Bytes, Option<Bytes>)> + use<> {
+        std::mem::take(&mut self.spaces[space as usize].rows).into_iter()
     }
 
     /// Forgets all.
@@ -217,9 +224,9 @@ mod tests {
         ) {
             let cut = cut.min(changes.len());
             let mut overlay = Overlay::default();
-            overlay.apply(&changes[..cut]);
+            overlay.apply(changes[..cut].iter().cloned());
             let mut later = Overlay::default();
-            later.apply(&changes[cut..]);
+            later.apply(changes[cut..].iter().cloned());
             overlay.append(later);
             for key in all_keys() {
                 let mut expected = Says::Nothing;

@@ -15,11 +15,14 @@ use super::directory::Identity;
 pub struct StorageSettings {
     /// Whose it has to be.
     pub identity: Identity,
-    /// Bytes for rows kept in memory, read and written alike. The process takes about 60 MiB more.
+    /// Bytes for rows kept in memory, read and written alike. The process takes more (docs/performance.md, "where memory
+    /// goes").
     pub cache_bytes: usize,
     /// Bytes of `cache_bytes` for rows that are written and not in tables yet. More make fewer and larger
     /// tables, which is less to rewrite, and a longer start after a crash.
     pub memtables_bytes: usize,
+    /// Bytes of rows that one lane knows without the database, beside `cache_bytes`.
+    pub known_bytes: usize,
     /// Threads that read rows that are not in memory: as many reads as the disk does well at once.
     pub read_threads: usize,
     /// Reads that may wait for them; beyond, a fetch is refused.
@@ -35,6 +38,7 @@ impl StorageSettings {
             identity,
             cache_bytes,
             memtables_bytes: cache_bytes / 4,
+            known_bytes: KNOWN_BYTES,
             read_threads: 4,
             reads_waiting_max: 16_384,
         }
@@ -45,6 +49,17 @@ const MIB: usize = 1 << 20;
 
 /// The most memory that rows take by default.
 const MEMORY_MAX: usize = 256 * MIB;
+
+/// What lanes know without the database, by default and together.
+const KNOWN_BYTES: usize = 32 * MIB;
+
+/// Bits of tables' filters for each row. A new element of a large key is looked for before it is written: where a filter
+/// errs, a block is read from the disk for it. With 10 bits that is one in a hundred, with 16 one in two thousand.
+const ROW_FILTER_BITS: f64 = 16.0;
+const FILTER_BITS: f64 = 10.0;
+
+/// The part of a memory table that is a filter of its keys: about 8 bits for each of the shortest rows.
+const MEMTABLE_FILTER: f64 = 0.02;
 
 /// How many bytes of memory this process may use: the machine's, or its control group's if that is less.
 fn memory_bytes() -> Option<usize> {
@@ -104,18 +119,26 @@ pub(super) fn options(
             Space::Derived | Space::Hints => settings.memtables_bytes / 4,
             Space::Control => settings.memtables_bytes / 16,
         };
-        ColumnFamilyDescriptor::new(family(space), space_options(&cache, memtable_bytes))
+        let filter_bits = if space == Space::Rows { ROW_FILTER_BITS } else { FILTER_BITS };
+        let mut options = space_options(&cache, memtable_bytes, filter_bits);
+        if space == Space::Rows {
+            // What is not there, such as a new key or element, is not looked for in memory tables; derived rows are
+            // looked up only where they are known to be there.
+            options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER);
+            options.set_memtable_whole_key_filtering(true);
+        }
+        ColumnFamilyDescriptor::new(family(space), options)
     });
     (database, families.into(), cache)
 }
 
-fn space_options(cache: &Cache, memtable_bytes: usize) -> Options {
+fn space_options(cache: &Cache, memtable_bytes: usize, filter_bits: f64) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_cache_index_and_filter_blocks_with_high_priority(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    table.set_bloom_filter(10.0, false);
+    table.set_bloom_filter(filter_bits, false);
     table.set_whole_key_filtering(true);
     table.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     let mut options = Options::default();

@@ -121,7 +121,8 @@ impl Coordinator {
         }
         let phase = Phase::Forwarding(Forwarding::default());
         let origins = SmallVec::from_iter([origin]);
-        let mut under_way = UnderWay { about, origins, phase, gathered: None };
+        let mut under_way =
+            Box::new(UnderWay { about, origins, phase, gathered: None, looked_at: None });
         if here {
             under_way.phase = Phase::asleep();
             self.with_rows(shared, under_way, found, effects);
@@ -133,7 +134,7 @@ impl Coordinator {
     /// What is known of a request of this id on this key.
     fn seen(&self, request: &Request) -> Option<Seen> {
         if let Some(seen) = self.memory.get(&request.key, request.id) {
-            return Some(seen.clone());
+            return Some(seen);
         }
         let id = *self.forwarded.get(&request.id)?;
         Some(Seen::UnderWay(id))

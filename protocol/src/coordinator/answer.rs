@@ -3,7 +3,7 @@
 use coterie_wire::Outcome;
 
 use super::Coordinator;
-use super::request::UnderWay;
+use super::request::{Phase, UnderWay};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 
@@ -24,14 +24,23 @@ impl Coordinator {
             match &outcome {
                 Outcome::Done(_) | Outcome::Unknown { .. } => {
                     let until = shared.now.monotonic + shared.settings.remember_requests;
-                    self.memory.answered(key, id, &outcome, until);
+                    let bytes_max = shared.settings.remember_bytes_max;
+                    self.memory.answered(key, id, &outcome, (until, bytes_max));
                 }
                 // Nothing was done: a retry is a new request.
                 Outcome::Refused(_) | Outcome::Unavailable(_) => self.memory.undone(key, id),
             }
         }
-        for origin in std::mem::take(&mut under_way.origins) {
-            origin.answer(shared, id, outcome.clone(), After::Written, effects);
+        let mut origins = std::mem::take(&mut under_way.origins);
+        if let Some(last) = origins.pop() {
+            for origin in origins {
+                origin.answer(shared, id, outcome.clone(), After::Written, effects);
+            }
+            last.answer(shared, id, outcome, After::Written, effects);
+        }
+        // A write goes on until every owner has it.
+        if !matches!(under_way.phase, Phase::Writing(_)) {
+            self.table.over(under_way);
         }
     }
 }

@@ -35,7 +35,7 @@ impl Coordinator {
     pub(super) fn stand_in(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         hints: &KeyHints,
         effects: &mut Effects,
     ) {
@@ -64,14 +64,14 @@ impl Coordinator {
         );
         let lifetime = shared.view.lifetime_millis(&about.request.key);
         let mint = mint.with_limits(shared.settings.limits).with_lifetime(lifetime);
-        let evaluated = evaluate::on(&about.request, &state, mint, first, epoch);
+        let mut evaluated = evaluate::on(&about.request, &state, mint, first, epoch);
         if evaluated.delta.is_empty() {
             let mut answered = evaluated.answered(Vec::new());
             answered.fallbacks.push(shared.me);
             let outcome = Outcome::Done(Box::new(answered));
             return self.respond(shared, &mut under_way, outcome, effects);
         }
-        let change = Change::Delta(evaluated.delta.clone());
+        let change = Change::Delta(std::mem::take(&mut evaluated.delta));
         let Some(&owner) = sets.owners().first() else { return };
         let header = Header { worth: Worth::Counted, replicas: about.slice.replicas, epoch };
         let hint = Hint { header, change: change.clone() };

@@ -39,7 +39,7 @@ impl Coordinator {
     pub(super) fn forward(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         mut forwarding: Forwarding,
         effects: &mut Effects,
     ) {
@@ -101,7 +101,7 @@ impl Coordinator {
     pub(super) fn forward_lost(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
         if mutant(Mutant::DoubleCoordination)
@@ -127,7 +127,11 @@ impl Coordinator {
     }
 
     /// Takes out what was forwarded to a node in a message of this id.
-    pub(super) fn take_forwarded(&mut self, to: NodeId, request: RequestId) -> Option<UnderWay> {
+    pub(super) fn take_forwarded(
+        &mut self,
+        to: NodeId,
+        request: RequestId,
+    ) -> Option<Box<UnderWay>> {
         let id = *self.forwarded.get(&request)?;
         let under_way = self.table.take(id)?;
         match &under_way.phase {

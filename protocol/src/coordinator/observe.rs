@@ -28,7 +28,7 @@ impl Coordinator {
     pub(super) fn coordinate(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         own: Own,
         effects: &mut Effects,
     ) {
@@ -71,7 +71,7 @@ impl Coordinator {
     fn go_on(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         own: Own,
         effects: &mut Effects,
     ) {
@@ -99,7 +99,7 @@ impl Coordinator {
     pub(super) fn ask_more(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
         let Phase::Gathering(gathering) = &mut under_way.phase else {
@@ -114,7 +114,7 @@ impl Coordinator {
     }
 
     /// Begins a request again after a while.
-    fn wait(&mut self, shared: &Shared, mut under_way: UnderWay, why: Unavailable) {
+    fn wait(&mut self, shared: &Shared, mut under_way: Box<UnderWay>, why: Unavailable) {
         under_way.about.next_round();
         let until = shared.now.monotonic + AGAIN;
         under_way.phase = Phase::Waiting(Waiting { until, why });
@@ -152,7 +152,7 @@ impl Coordinator {
     pub(super) fn with_rows(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         found: Found,
         effects: &mut Effects,
     ) {
@@ -196,7 +196,7 @@ impl Coordinator {
     fn evaluate(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         own: Own,
         effects: &mut Effects,
     ) {
@@ -275,7 +275,7 @@ impl Coordinator {
     }
 
     /// Begins a request again on rows read anew.
-    fn begin_again(&mut self, mut under_way: UnderWay, effects: &mut Effects) {
+    fn begin_again(&mut self, mut under_way: Box<UnderWay>, effects: &mut Effects) {
         let about = &mut under_way.about;
         about.next_round();
         let again = Event::Again { request: about.id };
@@ -289,7 +289,7 @@ impl Coordinator {
     fn remove_tallied(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
         let about = &mut under_way.about;
@@ -313,7 +313,7 @@ impl Coordinator {
     fn gather_more(
         &mut self,
         shared: &Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         recorded: Recorded,
         effects: &mut Effects,
     ) {
@@ -331,7 +331,7 @@ impl Coordinator {
     pub(super) fn end(
         &mut self,
         shared: &Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         why: Unavailable,
         effects: &mut Effects,
     ) {

@@ -33,9 +33,9 @@ impl Coordinator {
     pub(super) fn commit(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         own: Own,
-        evaluated: Evaluated,
+        mut evaluated: Evaluated,
         effects: &mut Effects,
     ) {
         let (slice, key) = (under_way.about.slice, &under_way.about.request.key);
@@ -43,9 +43,10 @@ impl Coordinator {
         if let Own::Small(mut stored) = own
             && evaluated.delta.cells().len() <= CELLS_MAX
         {
-            let change = Change::Delta(evaluated.delta.clone());
+            let change = Change::Delta(std::mem::take(&mut evaluated.delta));
             replica::apply(shared, slice, key, &mut stored, &change, effects);
-            return self.committed(shared, under_way, evaluated, (epoch, true), effects);
+            let committed = (change, epoch, true);
+            return self.committed(shared, under_way, evaluated, committed, effects);
         }
         let Some(parts) = parts(&evaluated.delta) else {
             let refused = Refused::TooLarge { bytes_max: DELTA_BYTES_MAX };
@@ -99,8 +100,9 @@ impl Coordinator {
         self.committing.remove(key);
         let phase = std::mem::replace(&mut under_way.phase, Phase::asleep());
         if let Phase::Committing(committing) = phase {
-            let evaluated = committing.evaluated;
-            self.committed(shared, under_way, evaluated, (epoch, here), effects);
+            let mut evaluated = committing.evaluated;
+            let change = Change::Delta(std::mem::take(&mut evaluated.delta));
+            self.committed(shared, under_way, evaluated, (change, epoch, here), effects);
         }
     }
 }

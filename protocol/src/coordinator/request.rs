@@ -1,11 +1,12 @@
 //! Requests under way: what was asked, by whom, how far it has come, and when it is looked at again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coterie_crdt::{Footprint, Root};
 use coterie_ring::{BucketKind, BucketPolicy, Level};
 use coterie_wire::{Body, LevelRefused, Message, Refused, Request, RequestId, Slice, Unavailable};
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::counting::Quota;
@@ -180,6 +181,8 @@ pub(super) struct UnderWay {
     pub(super) phase: Phase,
     /// Rows that its evaluation needs, where they are more than one event reads: gathered so far.
     pub(super) gathered: Option<Box<Recorded>>,
+    /// When the table looks at it, at the latest as late as it has to be.
+    pub(super) looked_at: Option<Duration>,
 }
 
 impl UnderWay {
@@ -198,10 +201,14 @@ impl UnderWay {
 }
 
 /// The requests under way, by id, and when each is looked at again.
+///
+/// A request is taken out and put back at each of its steps. Boxed, it stays where it is; and it is looked at again at
+/// the earliest time that was ever asked for, which costs less than to move it in the order of times at each step.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Boxed: they are large, and the map moves what it holds.
-    requests: BTreeMap<RequestId, (Box<UnderWay>, Duration)>,
+    /// Never walked over: the order in it means nothing.
+    requests: HashMap<RequestId, Box<UnderWay>>,
+    /// When each is looked at; and some that are over, or are looked at before, too.
     deadlines: BTreeSet<(Duration, RequestId)>,
 }
 
@@ -224,50 +231,74 @@ impl Table {
 
     /// One of them.
     pub(super) fn get(&self, id: RequestId) -> Option<&UnderWay> {
-        self.requests.get(&id).map(|(under_way, _)| &**under_way)
+        self.requests.get(&id).map(|under_way| &**under_way)
     }
 
     /// Takes one out, to be changed and put back.
-    pub(super) fn take(&mut self, id: RequestId) -> Option<UnderWay> {
-        let (under_way, deadline) = self.requests.remove(&id)?;
-        self.deadlines.remove(&(deadline, id));
-        Some(*under_way)
+    pub(super) fn take(&mut self, id: RequestId) -> Option<Box<UnderWay>> {
+        self.requests.remove(&id)
     }
 
     /// Takes one out, if a message of this id is about its present round.
-    pub(super) fn take_current(&mut self, message: RequestId) -> Option<UnderWay> {
+    pub(super) fn take_current(&mut self, message: RequestId) -> Option<Box<UnderWay>> {
         self.current(message)?;
         self.take(Table::parse(message).0)
     }
 
     /// Puts one in.
-    pub(super) fn put(&mut self, under_way: UnderWay) {
-        let id = under_way.about.id;
-        let deadline = under_way.next_deadline();
-        self.deadlines.insert((deadline, id));
-        self.requests.insert(id, (Box::new(under_way), deadline));
+    pub(super) fn put(&mut self, mut under_way: Box<UnderWay>) {
+        let (id, deadline) = (under_way.about.id, under_way.next_deadline());
+        if under_way.looked_at.is_none_or(|at| at > deadline) {
+            if let Some(later) = under_way.looked_at.replace(deadline) {
+                self.deadlines.remove(&(later, id));
+            }
+            self.deadlines.insert((deadline, id));
+        }
+        self.requests.insert(id, under_way);
     }
 
     /// Puts one in that an event is under way for: until that has come, only its deadline matters.
-    pub(super) fn put_asleep(&mut self, mut under_way: UnderWay) {
+    pub(super) fn put_asleep(&mut self, mut under_way: Box<UnderWay>) {
         if let Phase::Waiting(waiting) = &mut under_way.phase {
             waiting.until = Duration::MAX;
         }
         self.put(under_way);
     }
 
-    /// When the first has to be looked at.
+    /// One that was taken out is over. Those for which this is not said are forgotten when they would be looked at.
+    pub(super) fn over(&mut self, under_way: &UnderWay) {
+        if let Some(at) = under_way.looked_at {
+            self.deadlines.remove(&(at, under_way.about.id));
+        }
+    }
+
+    /// When the first is to be looked at.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// Those that have to be looked at by `now`.
-    pub(super) fn due(&self, now: Duration) -> Vec<RequestId> {
-        self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect()
+    pub(super) fn due(&mut self, now: Duration) -> Vec<RequestId> {
+        let mut due = Vec::new();
+        while let Some(&(at, id)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(at, id));
+            let Some(under_way) = self.requests.get_mut(&id) else { continue };
+            under_way.looked_at = None;
+            let deadline = under_way.next_deadline();
+            if deadline <= now {
+                due.push(id);
+            } else {
+                under_way.looked_at = Some(deadline);
+                self.deadlines.insert((deadline, id));
+            }
+        }
+        due
     }
 
     /// All of them.
     pub(super) fn ids(&self) -> Vec<RequestId> {
-        self.requests.keys().copied().collect()
+        let mut ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 }

@@ -30,13 +30,13 @@ const HINT_DELAY: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(25);
 
 impl Coordinator {
-    /// What was evaluated, under a purge epoch, is committed here, or could not be: has it stored.
+    /// What was evaluated, its delta under a purge epoch, is committed here, or could not be: has it stored.
     pub(super) fn committed(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         evaluated: Evaluated,
-        (epoch, here): (u64, bool),
+        (change, epoch, here): (Change, u64, bool),
         effects: &mut Effects,
     ) {
         let about = &under_way.about;
@@ -51,7 +51,7 @@ impl Coordinator {
         };
         let mut writing = Box::new(Writing {
             sets: sets(shared, about),
-            change: Change::Delta(evaluated.delta.clone()),
+            change,
             epoch,
             durability,
             stored_here: false,
@@ -116,7 +116,7 @@ impl Coordinator {
     pub(super) fn write_on(
         &mut self,
         shared: &mut Shared,
-        mut under_way: UnderWay,
+        mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
         let (about, now) = (&mut under_way.about, shared.now.monotonic);
@@ -138,7 +138,9 @@ impl Coordinator {
             }
         }
         let Phase::Writing(writing) = &under_way.phase else { return };
-        if !(under_way.origins.is_empty() && writing.is_settled()) {
+        if under_way.origins.is_empty() && writing.is_settled() {
+            self.table.over(&under_way);
+        } else {
             self.table.put(under_way);
         }
     }

@@ -86,13 +86,13 @@ impl ControlDriver {
     /// If the disk fails.
     pub fn carry(
         &mut self,
-        effects: ControlEffects,
+        mut effects: ControlEffects,
         storage: &mut impl Storage,
         now: Now,
         turn: &mut ControlTurn,
     ) -> Result<(), StoreError> {
         if !effects.batch.is_empty() {
-            storage.gather(&effects.batch);
+            storage.gather(&mut effects.batch);
         }
         let number = storage.commit()?;
         for (after, action) in effects.actions {

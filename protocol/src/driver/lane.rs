@@ -26,6 +26,10 @@ pub struct LaneDriver<F> {
     held: VecDeque<(u64, Action)>,
     /// Of the turn at hand: what follows once it is committed.
     gathered: Vec<(After, Action)>,
+    /// About how many bytes of replies are among these.
+    reply_bytes: usize,
+    /// Of the event at hand; empty between two.
+    effects: Effects,
     nothing: F,
     rows_max: usize,
 }
@@ -49,6 +53,9 @@ pub struct Turn {
     pub events: usize,
 }
 
+/// Past so many bytes of replies a turn ends: they are handed out before others are made.
+const REPLY_BYTES_PER_TURN: usize = 4 << 20;
+
 impl<F: Default> LaneDriver<F> {
     /// The driver of a lane that has just been opened; `sync` says when its commits are durable.
     #[must_use]
@@ -61,6 +68,8 @@ impl<F: Default> LaneDriver<F> {
             parked_count: 0,
             held: VecDeque::new(),
             gathered: Vec::new(),
+            reply_bytes: 0,
+            effects: Effects::new(),
             nothing: F::default(),
             rows_max: 0,
         }
@@ -101,7 +110,8 @@ impl<F: Default> LaneDriver<F> {
         self.parked.len()
     }
 
-    /// Handles at most `events_max` waiting events and commits what they changed.
+    /// Handles at most `events_max` waiting events, and no more once replies to clients are large together, and commits
+    /// what they changed.
     ///
     /// # Errors
     /// If the disk fails: nothing of this turn happened.
@@ -116,15 +126,17 @@ impl<F: Default> LaneDriver<F> {
         turn: &mut Turn,
     ) -> Result<(), StoreError> {
         for _ in 0..events_max {
+            if self.reply_bytes > REPLY_BYTES_PER_TURN {
+                break;
+            }
             let Some(event) = self.inbox.pop_front() else { break };
             let Some(event) = self.queue_behind(event) else { continue };
             turn.events += 1;
             let read = self.lane.read(&event, &storage.rows(&self.nothing));
             match read {
                 Ok(found) => {
-                    let mut effects = Effects::new();
-                    self.lane.handle(event, found, now, &mut effects);
-                    self.gather(storage, effects);
+                    self.lane.handle(event, found, now, &mut self.effects);
+                    self.gather(storage);
                 }
                 Err(rows) => turn.fetches.push((self.park(event), rows)),
             }
@@ -161,9 +173,8 @@ impl<F: Default> LaneDriver<F> {
             }
             Ok(found) => {
                 let parked = self.parked.remove(at);
-                let mut effects = Effects::new();
-                self.lane.handle(parked.event, found, now, &mut effects);
-                self.gather(storage, effects);
+                self.lane.handle(parked.event, found, now, &mut self.effects);
+                self.gather(storage);
                 for event in parked.behind.into_iter().rev() {
                     self.inbox.push_front(event);
                 }
@@ -205,8 +216,9 @@ impl<F: Default> LaneDriver<F> {
         id
     }
 
-    /// Adds what an event changes to the commit at hand; an event changes as few rows as it reads.
-    fn gather(&mut self, storage: &mut impl Storage, effects: Effects) {
+    /// Adds what the event at hand changes to the commit; an event changes as few rows as it reads.
+    fn gather(&mut self, storage: &mut impl Storage) {
+        let effects = &mut self.effects;
         let is_row = |change: &&Change| match change {
             Change::Put(space, ..) | Change::Delete(space, _) => *space == Space::Rows,
             Change::DeleteRange(..) => false,
@@ -215,12 +227,18 @@ impl<F: Default> LaneDriver<F> {
         assert!(rows <= ROWS_PER_EVENT_MAX, "an event changes {rows} rows");
         self.rows_max = self.rows_max.max(rows);
         if !effects.batch.is_empty() {
-            storage.gather(&effects.batch);
+            storage.gather(&mut effects.batch);
         }
-        self.gathered.extend(effects.actions);
+        for (_, action) in &effects.actions {
+            if let Action::Respond { response, .. } = action {
+                self.reply_bytes += response.outcome.reply_bytes();
+            }
+        }
+        self.gathered.append(&mut effects.actions);
     }
 
     fn commit(&mut self, storage: &mut impl Storage, turn: &mut Turn) -> Result<(), StoreError> {
+        self.reply_bytes = 0;
         let number = storage.commit()?;
         let mut gathered = mem::take(&mut self.gathered);
         for (after, action) in gathered.drain(..) {

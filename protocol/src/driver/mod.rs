@@ -25,8 +25,8 @@ pub trait Storage {
     /// The rows as an event sees them that had `fetched` fetched.
     fn rows<'a>(&'a mut self, fetched: &'a Self::Fetched) -> Self::Rows<'a>;
 
-    /// Adds a batch to the commit that is gathered.
-    fn gather(&mut self, batch: &Batch);
+    /// Adds a batch to the commit that is gathered, and leaves it empty.
+    fn gather(&mut self, batch: &mut Batch);
 
     /// Hands what was gathered to the operating system. The number of the last commit: of this one, or of the one
     /// before where nothing was gathered.

@@ -31,6 +31,8 @@ pub struct Settings {
     pub requests_max: usize,
     /// How long a node remembers request ids, to answer a retry as before.
     pub remember_requests: Duration,
+    /// Bytes of answers that are remembered for that: past them, the oldest are forgotten.
+    pub remember_bytes_max: usize,
     /// Bytes of hints that a node keeps for each owner; past them a fallback refuses.
     pub hint_bytes_max: u64,
     /// Bytes of hints that a node lets others bring it in a second.
@@ -55,6 +57,7 @@ impl Default for Settings {
             clock_bound: Duration::from_millis(500),
             requests_max: 65_536,
             remember_requests: Duration::from_secs(60),
+            remember_bytes_max: 16 << 20,
             hint_bytes_max: 4 << 30,
             hint_bytes_per_second: 16 << 20,
             sync_every: Duration::from_secs(4),

@@ -60,6 +60,11 @@ impl Batch {
         self.changes.append(&mut other.changes);
     }
 
+    /// Takes all changes out, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Change> + '_ {
+        self.changes.drain(..)
+    }
+
     /// Removes all changes.
     pub fn clear(&mut self) {
         self.changes.clear();

@@ -113,8 +113,9 @@ impl Storage for Chancy<'_> {
         Cold::new(self.disk, fetched, self.random, self.permille)
     }
 
-    fn gather(&mut self, batch: &Batch) {
+    fn gather(&mut self, batch: &mut Batch) {
         self.disk.gather(batch);
+        batch.clear();
     }
 
     fn commit(&mut self) -> Result<u64, StoreError> {

@@ -100,6 +100,14 @@ pub enum Refused {
     /// More requests are under way than memory is set aside for; try again.
     #[error("too many requests are under way; try again")]
     Busy,
+    /// What clients of the node have under way takes as much memory as it may; try again.
+    #[error(
+        "what clients have under way takes the {bytes_max} bytes of memory that it may take in all; try again"
+    )]
+    NoMemory {
+        /// How much it may take.
+        bytes_max: u64,
+    },
     /// Its time had passed before it began.
     #[error("the deadline had passed before the request began")]
     Expired,
@@ -162,6 +170,54 @@ pub enum Outcome {
         /// What it changed, where that is known.
         changed: ChangedDots,
     },
+}
+
+impl Outcome {
+    /// Appends it as bytes, as it crosses the wire: to be kept without what it shares with others.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        rmp_serde::encode::write(out, self).expect("memory takes what is written");
+    }
+
+    /// Reads what [`Outcome::write`] has written; `None` where that is something else.
+    #[must_use]
+    pub fn read(mut bytes: &[u8]) -> Option<Outcome> {
+        rmp_serde::decode::from_read(&mut bytes).ok()
+    }
+
+    /// About how many bytes its replies have.
+    #[must_use]
+    pub fn reply_bytes(&self) -> usize {
+        match self {
+            Outcome::Done(answered) => answered.replies.iter().flatten().map(reply_bytes).sum(),
+            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. } => 0,
+        }
+    }
+}
+
+fn reply_bytes(reply: &Reply) -> usize {
+    match reply {
+        Reply::Value(value) => value.len(),
+        Reply::Values(values) => values.iter().flatten().map(|value| value.len() + 16).sum(),
+        Reply::Pairs(pairs) => pairs.iter().map(|(a, b)| a.len() + b.len() + 32).sum(),
+        Reply::Scored(scored) => scored.iter().map(|(name, _)| name.len() + 32).sum(),
+        Reply::Siblings(values, _) => values.iter().map(|value| value.len() + 16).sum(),
+        Reply::Entries(entries) => entries
+            .iter()
+            .map(|(path, value)| path.iter().map(Bytes::len).sum::<usize>() + value.len() + 32)
+            .sum(),
+        Reply::Contents(contents) => {
+            contents.as_ref().map_or(0, |contents| 64 * contents.cells.len())
+        }
+        Reply::Registers(registers) => 4 * registers.len(),
+        Reply::Scores(scores) => 16 * scores.len(),
+        Reply::Integers(integers) => 8 * integers.len(),
+        Reply::Done
+        | Reply::Nothing
+        | Reply::Integer(_)
+        | Reply::Score(_)
+        | Reply::Ranked(..)
+        | Reply::Type(_) => 16,
+    }
 }
 
 /// A request's answer.
