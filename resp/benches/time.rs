@@ -12,6 +12,7 @@ use coterie_protocol::View;
 use coterie_resp::ask::Answer;
 use coterie_resp::connection::Connection;
 use coterie_resp::door::{Door, DoorSettings, Surroundings};
+use coterie_resp::memory::Memory;
 use coterie_resp::parse::ParseLimits;
 use coterie_resp::users::Users;
 use coterie_ring::decision;
@@ -58,7 +59,8 @@ fn answer(reply: Reply) -> Answer {
 
 fn pipelines(criterion: &mut Criterion) {
     let (view, mut door) = (view(), door());
-    let around = Surroundings { view: &view, now: Duration::from_secs(1), wall_millis: 1 };
+    let memory = Memory { held: 0, most: 128 << 20 };
+    let around = Surroundings { view: &view, now: Duration::from_secs(1), wall_millis: 1, memory };
     let address = SocketAddr::from(([127, 0, 0, 1], 50_000));
     let value = "v".repeat(100);
     let mut group = criterion.benchmark_group("pipeline");

@@ -12,6 +12,7 @@ use coterie_wire::RequestId;
 
 use crate::cursors::Cursors;
 use crate::facts::{Calls, Ended, Finished, SlowCommand};
+use crate::memory::Memory;
 use crate::parameters::Parameters;
 use crate::parse::ParseLimits;
 use crate::table;
@@ -32,6 +33,8 @@ pub struct Surroundings<'a> {
     pub now: Duration,
     /// The wall clock, in milliseconds since 1970.
     pub wall_millis: u64,
+    /// What clients hold with what they have under way.
+    pub memory: Memory,
 }
 
 /// What does not change while a node runs.

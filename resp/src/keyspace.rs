@@ -95,6 +95,11 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// Bytes of the names that it keeps.
+    pub(crate) fn names_bytes(&self) -> usize {
+        self.names_bytes
+    }
+
     pub(crate) fn begin(keyspace: Keyspace, user: Arc<User>, view: &Arc<View>) -> Walk {
         let partitioner = view.decision.layout().partitioner();
         let places = match keyspace.what {

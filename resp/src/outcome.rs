@@ -4,6 +4,7 @@ use coterie_protocol::gather::{Answer, Done, GatherError};
 use coterie_wire::{Answered, Listed, Outcome, Refused, Unavailable};
 
 use crate::encoder::Encoder;
+use crate::memory::Memory;
 use crate::plan::{KeyShape, KeysShape};
 
 /// Answers a command on one key.
@@ -38,6 +39,16 @@ pub(crate) fn text(outcome: &Outcome) -> Option<String> {
 fn failure(outcome: &Outcome) -> Option<String> {
     let replies = &answered(outcome).ok()?.replies;
     replies.iter().find_map(|reply| reply.as_ref().err()).map(ToString::to_string)
+}
+
+/// Clients hold as much memory as they may.
+pub(crate) fn refused_for_memory(memory: Memory) -> Refused {
+    Refused::NoMemory { bytes_max: memory.most as u64 }
+}
+
+/// The same as text.
+pub(crate) fn no_memory(memory: Memory) -> String {
+    refused_text(&refused_for_memory(memory))
 }
 
 /// Why nothing was stored: the code says whether trying again may help.

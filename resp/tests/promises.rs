@@ -263,7 +263,7 @@ fn only_so_many_questions_are_handed_out_at_once() {
     while let Some(ask) = server.connection(client).next_ask() {
         asks.push(ask);
     }
-    assert_eq!(asks.len(), 64);
+    assert_eq!(asks.len(), 8);
     assert_eq!(server.connection(client).wants_input(), 0, "1,024 commands are under way");
     for (id, ask) in asks {
         let answer = server.carry_out(ask);

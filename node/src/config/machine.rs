@@ -9,6 +9,9 @@ const LANES_MAX: u16 = 8;
 /// The most memory for rows unless told otherwise.
 const CACHE_BYTES_MAX: u64 = 256 << 20;
 
+/// The most memory for what clients have under way unless told otherwise.
+const CLIENTS_BYTES_MAX: u64 = 128 << 20;
+
 /// One lane for each core, at most 8.
 pub(super) fn lanes() -> u16 {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -18,6 +21,11 @@ pub(super) fn lanes() -> u16 {
 /// A quarter of the memory that this process may have, at most 256 MiB.
 pub(super) fn cache_bytes() -> u64 {
     memory_bytes().map_or(CACHE_BYTES_MAX, |bytes| (bytes / 4).min(CACHE_BYTES_MAX))
+}
+
+/// An eighth of the memory that this process may have, at most 128 MiB.
+pub(super) fn clients_bytes() -> u64 {
+    memory_bytes().map_or(CLIENTS_BYTES_MAX, |bytes| (bytes / 8).min(CLIENTS_BYTES_MAX))
 }
 
 /// The machine's memory, or the control group's limit where that is less.

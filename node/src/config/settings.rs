@@ -82,6 +82,8 @@ pub struct Limits {
     pub requests_max: usize,
     /// Client connections, each door for itself.
     pub connections_max: usize,
+    /// Bytes that clients of all doors together may have under way.
+    pub clients_bytes_max: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// Bytes of hints for each owner.
@@ -158,6 +160,7 @@ pub(super) fn defaults() -> Layer {
         siblings_max: Some(limits.siblings_max),
         requests_max: Some(lane.requests_max),
         connections_max: Some(10_000),
+        clients_bytes_max: Some(Size(machine::clients_bytes())),
         request_timeout: Some(Span(Duration::from_secs(5))),
         hint_bytes_max: Some(Size(lane.hint_bytes_max)),
         hint_bytes_per_second: Some(Size(lane.hint_bytes_per_second)),
@@ -330,6 +333,7 @@ fn limits(layer: &Layer) -> Result<Limits, ConfigError> {
         },
         requests_max: some("requests_max", layer.requests_max)?,
         connections_max: some("connections_max", layer.connections_max)?,
+        clients_bytes_max: within("clients_bytes_max", layer.clients_bytes_max, isize::MAX as u64)?,
         request_timeout: lasting("request_timeout", layer.request_timeout)?,
         hint_bytes_max: positive("hint_bytes_max", layer.hint_bytes_max)?,
         hint_bytes_per_second: positive("hint_bytes_per_second", layer.hint_bytes_per_second)?,

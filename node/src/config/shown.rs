@@ -59,7 +59,8 @@ values! {
     data_dir, certificates, backup_dir, sync, cache_bytes, lanes, bootstrap, join, partitions, replicas, spread, zone, weight,
     resp, http, gossip, peers, advertise_resp, advertise_http, advertise_gossip, advertise_peers, users,
     resp_tls_certificate, resp_tls_key, http_tls_certificate, http_tls_key, allow_insecure_resp, allow_insecure_http,
-    key_bytes_max, element_bytes_max, value_bytes_max, siblings_max, requests_max, connections_max, request_timeout,
+    key_bytes_max, element_bytes_max, value_bytes_max, siblings_max, requests_max, connections_max, clients_bytes_max,
+    request_timeout,
     hint_bytes_max, hint_bytes_per_second, repair_bytes_per_second, sync_every, log_format, log_level,
 }
 
@@ -114,7 +115,7 @@ mod tests {
         let text = example();
         let layer: Layer = toml::from_str(&text).unwrap();
         let table: toml::Table = text.parse().unwrap();
-        let machine = ["lanes", "cache_bytes"];
+        let machine = ["lanes", "cache_bytes", "clients_bytes_max"];
         let (shown, defaults) = (values(&layer), values(&settings::defaults()));
         for (index, field) in FIELDS.iter().enumerate() {
             assert!(table.contains_key(field.name), "{} is not in docs/coterie.toml", field.name);

@@ -124,6 +124,9 @@ table! {
         requests_max("requests-max", "COTERIE_REQUESTS_MAX", value_name = "N"): usize;
         /// Client connections at once, each door for itself.
         connections_max("connections-max", "COTERIE_CONNECTIONS_MAX", value_name = "N"): usize;
+        /// Memory for what all clients together have under way: commands, and answers that they have not read. Past it they are
+        /// told to try again. Default: an eighth of the machine's, at most 128MiB.
+        clients_bytes_max("clients-bytes-max", "COTERIE_CLIENTS_BYTES_MAX", value_name = "SIZE"): Size;
         /// How long a request may take before its client is told that the outcome is unknown.
         request_timeout("request-timeout", "COTERIE_REQUEST_TIMEOUT", value_name = "TIME"): Span;
         /// Hints that this node keeps for each owner that is down.

@@ -7,6 +7,7 @@ pub mod gateway;
 mod ground;
 pub mod inbox;
 pub mod lane;
+pub mod memory;
 mod run;
 mod service;
 

@@ -24,6 +24,7 @@ use super::control::{Around, ControlThread, End};
 use super::gateway::{Gateway, NodeAddresses, NodeFacts};
 use super::inbox::{ControlInput, LaneInput, Router};
 use super::lane::{self, LaneCell, LaneSettings};
+use super::memory::ClientMemory;
 use super::service;
 use crate::backup::Backups;
 use crate::certificates::Certificates;
@@ -173,12 +174,14 @@ async fn live(
     let control = Control::open(start, &storage.everything(), &mut opened)
         .context("the node cannot go on with what its data directory holds")?;
 
+    let memory = ClientMemory::new(settings.limits.clients_bytes_max);
     let mut threads = Vec::new();
     let process = draw();
     let people = People::new(settings.users.as_ref());
     for (lane, inputs) in (0..).zip(lane_inputs) {
         let (router, gateway, people) = (router.clone(), gateway.clone(), people.clone());
-        let lane = LaneOf { lane, process, clock, router, gateway, people };
+        let memory = memory.clone();
+        let lane = LaneOf { lane, process, clock, router, gateway, people, memory };
         threads.push(lane.start(settings, certificates, &storage, &syncer, inputs)?);
     }
     let door = resp::Listener::bind(settings, router.clone())?;
@@ -189,6 +192,7 @@ async fn live(
         connections_max: settings.limits.connections_max,
         request_timeout: settings.limits.request_timeout,
         value_bytes_max: settings.limits.operations.value_bytes_max,
+        memory,
         gateway: gateway.clone(),
         metrics,
         backups: Some(Backups::new(settings.backup_dir.clone(), identity, &storage)),
@@ -271,6 +275,7 @@ struct LaneOf {
     router: Router,
     gateway: Gateway,
     people: People,
+    memory: ClientMemory,
 }
 
 impl LaneOf {
@@ -282,7 +287,7 @@ impl LaneOf {
         syncer: &Syncer,
         inputs: mpsc::UnboundedReceiver<LaneInput>,
     ) -> anyhow::Result<JoinHandle<()>> {
-        let LaneOf { lane, process, clock, router, gateway, people } = self;
+        let LaneOf { lane, process, clock, router, gateway, people, memory } = self;
         let store = storage.lane();
         let told = router.clone();
         syncer.register(
@@ -312,7 +317,7 @@ impl LaneOf {
         let connections = ConnectionsSettings::new(settings, people, address, lane, draw())?;
         let make = move || async move {
             let ground = (storage, store, log);
-            let connections = Connections::new(connections);
+            let connections = Connections::new(connections, memory);
             let cell = LaneCell::new(lane_settings, clock, router, gateway, ground, connections);
             let heard = Rc::downgrade(&cell);
             let events = move |event| {

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::backup::Backups;
 use crate::config::{User, Users, Verb};
 use crate::engine::gateway::Gateway;
+use crate::engine::memory::ClientMemory;
 use crate::metrics::Metrics;
 
 /// What handlers share. Clones are the same.
@@ -34,6 +35,7 @@ struct Shared {
     host: String,
     request_timeout: Duration,
     value_bytes_max: usize,
+    memory: ClientMemory,
     /// Passwords being tried.
     trying: Semaphore,
 }
@@ -59,9 +61,10 @@ impl Door {
         users: Option<Users>,
         host: String,
         (request_timeout, value_bytes_max): (Duration, usize),
+        memory: ClientMemory,
     ) -> Door {
         let trying = Semaphore::new(TRYING_MAX);
-        let shared = Shared {
+        Door(Arc::new(Shared {
             gateway,
             backups,
             metrics,
@@ -69,9 +72,9 @@ impl Door {
             host,
             request_timeout,
             value_bytes_max,
+            memory,
             trying,
-        };
-        Door(Arc::new(shared))
+        }))
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
@@ -89,6 +92,10 @@ impl Door {
 
     pub(super) fn request_timeout(&self) -> Duration {
         self.0.request_timeout
+    }
+
+    pub(super) fn memory(&self) -> &ClientMemory {
+        &self.0.memory
     }
 
     pub(super) fn value_bytes_max(&self) -> usize {

@@ -17,6 +17,7 @@ use super::door::Door;
 use super::problem::Problem;
 use super::value::unescape;
 use crate::config::Span;
+use crate::engine::memory::NoMemory;
 
 /// The largest body of JSON.
 const JSON_BYTES_MAX: usize = 16 << 20;
@@ -33,6 +34,14 @@ pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Pro
     match read {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
+            if let Some(full) = no_memory(&error) {
+                return Err(Problem::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "no_memory",
+                    full,
+                    "try again in a moment, or ask another node",
+                ));
+            }
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             if cause.is_some_and(|cause| cause.contains("length limit")) {
                 return Err(Problem::refused(
@@ -51,6 +60,18 @@ pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Pro
             "send it faster, or in smaller parts",
         )),
     }
+}
+
+/// Whether a body was cut off because clients hold as much memory as they may.
+fn no_memory(error: &axum::Error) -> Option<NoMemory> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(full) = error.downcast_ref::<NoMemory>() {
+            return Some(*full);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// A body of JSON of a known shape.

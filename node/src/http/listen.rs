@@ -68,7 +68,7 @@ impl Http {
         let (connections_max, users) = (settings.connections_max, settings.users);
         let bounds = (settings.request_timeout, settings.value_bytes_max);
         let asked = (settings.gateway, settings.backups);
-        let door = Door::new(asked, settings.metrics, users, host, bounds);
+        let door = Door::new(asked, settings.metrics, users, host, bounds, settings.memory);
         let router = router(door.clone());
         let permits = Arc::new(Semaphore::new(connections_max));
         Ok(Http { listener, acceptor, router, door, permits, connections_max })

@@ -6,6 +6,7 @@
 mod admin;
 mod backups;
 mod barrier;
+mod bounded;
 mod cluster;
 mod dashboard;
 mod data;
@@ -35,6 +36,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::backup::Backups;
 use crate::config;
 use crate::engine::gateway::Gateway;
+use crate::engine::memory::ClientMemory;
 use crate::metrics::Metrics;
 
 pub use listen::HttpError;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// The largest value.
     pub value_bytes_max: usize,
+    /// What clients may hold of memory.
+    pub memory: ClientMemory,
     /// Whom it asks.
     pub gateway: Gateway,
     /// What it counts into, and shows.

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
+use super::bounded::bounded;
 use super::door::{Door, Guard, Need, guard};
 use super::problem::Problem;
 use super::{admin, backups, barrier, cluster, dashboard, data, health, openapi, scan};
@@ -113,7 +114,12 @@ pub(super) fn router(door: Door) -> Router {
     for route in ROUTES {
         let (method, path, need) = (route.method, route.path, route.need);
         let state = Guard { door: door.clone(), need, method, path };
-        let handler = (route.handler)().route_layer(from_fn_with_state(state, guard));
+        let mut handler = (route.handler)();
+        if need != Need::Nothing && path.starts_with("/v1/") {
+            handler = handler.route_layer(from_fn_with_state(door.clone(), bounded));
+        }
+        // Whoever may not is kept out before anything is read.
+        let handler = handler.route_layer(from_fn_with_state(state, guard));
         router = router.route(route.path, handler);
     }
     router

@@ -29,6 +29,7 @@ use super::stream::Stream;
 use crate::config::{Settings, TlsError};
 use crate::engine::inbox::{AnswerTo, Answered, Asked};
 use crate::engine::lane::LaneCell;
+use crate::engine::memory::{ClientMemory, LaneMemory};
 use crate::metrics::{LaneCounts, LaneMetrics, LaneSnapshot, OutcomeKind};
 
 /// How long a client may take to say who it is, and for a handshake.
@@ -93,6 +94,7 @@ pub struct Connections {
     count: Cell<u64>,
     /// Those whose handshake is under way.
     opening: Cell<usize>,
+    memory: LaneMemory,
     view: RefCell<Option<Arc<View>>>,
     now: Cell<Now>,
 }
@@ -106,7 +108,7 @@ impl fmt::Debug for Connections {
 impl Connections {
     /// None yet.
     #[must_use]
-    pub fn new(settings: ConnectionsSettings) -> Self {
+    pub fn new(settings: ConnectionsSettings, memory: ClientMemory) -> Self {
         let door = Door::new(settings.door.clone(), settings.people.users());
         Connections {
             door: RefCell::new(door),
@@ -116,6 +118,7 @@ impl Connections {
             metrics: RefCell::new(LaneMetrics::new(super::command_names().len())),
             count: Cell::new(0),
             opening: Cell::new(0),
+            memory: LaneMemory::new(memory),
             view: RefCell::default(),
             now: Cell::new(Now { monotonic: Duration::ZERO, wall_millis: 0 }),
         }
@@ -225,7 +228,9 @@ impl Connections {
     }
 
     fn leave(&self, number: u64, served: &io::Result<()>) {
-        self.clients.borrow_mut().remove(&number);
+        if let Some(client) = self.clients.borrow_mut().remove(&number) {
+            self.memory.change(client.connection.borrow_mut().give_up());
+        }
         self.count(|counts| {
             counts.connections_closed += 1;
             counts.connections_dropped += u64::from(served.is_err());
@@ -245,21 +250,25 @@ impl Connections {
 
     /// Hands a connection an answer.
     fn tell(&self, client: &Client, ask: AskId, answer: Answer) {
-        self.with(|door, around| {
-            client.connection.borrow_mut().answered(ask, answer, door, around);
-        });
+        let mut connection = client.connection.borrow_mut();
+        self.with(|door, around| connection.answered(ask, answer, door, around));
+        self.memory.change(connection.settle());
     }
 
     fn with(&self, then: impl FnOnce(&mut Door, &Surroundings<'_>)) {
         let view = self.view.borrow();
         let Some(view) = &*view else { return };
         let Now { monotonic: now, wall_millis } = self.now.get();
-        then(&mut self.door.borrow_mut(), &Surroundings { view, now, wall_millis });
+        let memory = self.memory.now();
+        then(&mut self.door.borrow_mut(), &Surroundings { view, now, wall_millis, memory });
     }
 
     /// Goes on with what a connection has read, and asks what it wants to know.
     pub(super) fn pump(&self, cell: &Rc<LaneCell>, client: &Rc<Client>) {
-        self.with(|door, around| client.connection.borrow_mut().go_on(door, around));
+        let mut connection = client.connection.borrow_mut();
+        self.with(|door, around| connection.go_on(door, around));
+        self.memory.change(connection.settle());
+        drop(connection);
         self.ask(cell, client);
         self.count_finished();
     }
@@ -335,6 +344,7 @@ impl Connections {
     pub(super) fn wrote(&self, connection: &mut Connection, bytes: usize) {
         self.count(|counts| counts.client_bytes_out += bytes as u64);
         self.with(|door, around| connection.wrote(bytes, door, around));
+        self.memory.change(connection.settle());
     }
 
     /// When a connection goes on by itself, since the node's start.

@@ -39,6 +39,11 @@ impl Redis {
         Ok(Redis { stream: BufReader::new(stream) })
     }
 
+    /// A connection on which commands were sent, and nothing was read.
+    pub(crate) fn over(stream: TcpStream) -> Redis {
+        Redis { stream: BufReader::new(stream) }
+    }
+
     /// Sends a command and reads its reply.
     pub(crate) fn ask(&mut self, command: &[&str]) -> io::Result<Reply> {
         let mut bytes = format!("*{}\r\n", command.len()).into_bytes();
@@ -61,7 +66,7 @@ impl Redis {
         }
     }
 
-    fn reply(&mut self) -> io::Result<Reply> {
+    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
         let line = self.line()?;
         let (kind, rest) = line.split_first().ok_or_else(|| malformed(&line))?;
         let text = || String::from_utf8_lossy(rest).into_owned();

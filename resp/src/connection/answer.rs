@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use coterie_crdt::operation::Reply;
 use coterie_protocol::repair::barrier;
-use coterie_wire::{Listed, Outcome};
+use coterie_wire::{ChangedDots, Listed, Outcome};
 
 use super::Connection;
 use super::begin::page_of;
@@ -32,7 +30,10 @@ impl Connection {
         door: &mut Door,
         around: &Surroundings<'_>,
     ) {
-        self.pace.answered(bytes_of(&answer));
+        self.memory = around.memory;
+        let bytes = bytes_of(&answer);
+        self.pace.answered(bytes);
+        let answer = self.bounded(answer, bytes, around);
         if let Some(slot) = self.slot_mut(id.command()) {
             let work = std::mem::replace(&mut slot.work, Work::Busy);
             self.answer(id, work, answer, door, around);
@@ -61,6 +62,7 @@ impl Connection {
                 self.answer_joint(parts, &outcome, door, around);
             }
             (Work::Gather(mut gathering), Answer::Outcome(outcome)) => {
+                self.keep(number, outcome.reply_bytes());
                 let item = usize::try_from(item).expect("24 bits");
                 gathering.asked -= 1;
                 if let Some(key) = gathering.keys.get(item) {
@@ -81,7 +83,9 @@ impl Connection {
                 self.walk(number, walk, door, around);
             }
             (Work::Walk(mut walk), Answer::Listed(listed)) => {
+                let before = walk.names_bytes();
                 walk.listed(item, &listed);
+                self.keep(number, walk.names_bytes().saturating_sub(before));
                 self.walk(number, walk, door, around);
             }
             (Work::Ask(shape), Answer::Told(told)) => {
@@ -95,6 +99,31 @@ impl Connection {
                 self.reply(number, door, around, |encoder| encoder.count(least));
             }
             (work, answer) => panic!("{answer:?} is no answer to {work:?}"),
+        }
+    }
+
+    /// Where there is no room for an answer it becomes an error; but not one of something that was changed.
+    fn bounded(&self, answer: Answer, bytes: usize, around: &Surroundings<'_>) -> Answer {
+        if bytes <= BOUNDED_ABOVE || self.has_room(bytes, around.memory) {
+            return answer;
+        }
+        let refused = outcome::refused_for_memory(around.memory);
+        let is_read =
+            |changed: &ChangedDots| changed.minted.is_empty() && changed.observed.is_empty();
+        match answer {
+            Answer::Outcome(Outcome::Done(answered)) if is_read(&answered.changed) => {
+                Answer::Outcome(Outcome::Refused(refused))
+            }
+            Answer::Listed(Listed::Page(_)) => Answer::Listed(Listed::Refused(refused)),
+            other => other,
+        }
+    }
+
+    /// A command that is not answered yet keeps so many bytes more.
+    fn keep(&mut self, number: Number, bytes: usize) {
+        if let Some(slot) = self.slot_mut(number) {
+            slot.bytes += bytes;
+            self.slots_bytes += bytes;
         }
     }
 
@@ -236,44 +265,14 @@ impl Connection {
     }
 }
 
+/// Smaller answers are always taken: they are what tells a client what has become of its commands.
+const BOUNDED_ABOVE: usize = 1 << 10;
+
 /// About how many bytes an answer has.
 fn bytes_of(answer: &Answer) -> usize {
     match answer {
-        Answer::Outcome(Outcome::Done(answered)) => {
-            answered.replies.iter().flatten().map(reply_bytes).sum()
-        }
+        Answer::Outcome(outcome) => outcome.reply_bytes(),
         Answer::Listed(Listed::Page(page)) => page.keys.iter().map(|key| key.name.len() + 16).sum(),
-        Answer::Outcome(
-            Outcome::Refused(_) | Outcome::Unavailable(_) | Outcome::Unknown { .. },
-        )
-        | Answer::Listed(_)
-        | Answer::Barrier(_)
-        | Answer::Told(_) => 0,
-    }
-}
-
-fn reply_bytes(reply: &Reply) -> usize {
-    match reply {
-        Reply::Value(value) => value.len(),
-        Reply::Values(values) => values.iter().flatten().map(|value| value.len() + 16).sum(),
-        Reply::Pairs(pairs) => pairs.iter().map(|(a, b)| a.len() + b.len() + 32).sum(),
-        Reply::Scored(scored) => scored.iter().map(|(name, _)| name.len() + 32).sum(),
-        Reply::Siblings(values, _) => values.iter().map(|value| value.len() + 16).sum(),
-        Reply::Entries(entries) => entries
-            .iter()
-            .map(|(path, value)| path.iter().map(Bytes::len).sum::<usize>() + value.len() + 32)
-            .sum(),
-        Reply::Contents(contents) => {
-            contents.as_ref().map_or(0, |contents| 64 * contents.cells.len())
-        }
-        Reply::Registers(registers) => 4 * registers.len(),
-        Reply::Scores(scores) => 16 * scores.len(),
-        Reply::Integers(integers) => 8 * integers.len(),
-        Reply::Done
-        | Reply::Nothing
-        | Reply::Integer(_)
-        | Reply::Score(_)
-        | Reply::Ranked(..)
-        | Reply::Type(_) => 16,
+        Answer::Listed(_) | Answer::Barrier(_) | Answer::Told(_) => 0,
     }
 }

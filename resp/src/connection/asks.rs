@@ -3,6 +3,7 @@
 use coterie_crdt::operation::Operation;
 use coterie_wire::{Key, Levels, Request};
 
+use super::joint::OPERATIONS_MAX;
 use super::sequence::Number;
 use super::{Connection, OUTPUT_MAX, SLOTS_BYTES_MAX, SLOTS_MAX};
 use crate::ask::{Ask, AskId};
@@ -10,8 +11,11 @@ use crate::door::Door;
 
 /// Questions that are handed out before their answers show how large those are, and bytes that answers under way may
 /// have by what the last ones had.
-const ASKED_FIRST: usize = 64;
+const ASKED_FIRST: usize = 8;
 const ASKED_BYTES_MAX: usize = 16 << 20;
+
+/// Answers of more than this are not asked for together.
+const JOINED_BYTES_MAX: usize = 64 << 10;
 
 /// How many questions are handed out at one time: a few at first, and never so many that their answers would take too
 /// much memory, as far as the last ones tell.
@@ -30,6 +34,20 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// How many reads may be one question: few until answers were seen, and one where they are large.
+    pub(super) fn reads_at_once(&self) -> usize {
+        match self.reply_bytes {
+            0 => ASKED_FIRST,
+            few if few <= JOINED_BYTES_MAX => OPERATIONS_MAX,
+            _ => 1,
+        }
+    }
+
+    /// What the answers that are waited for would have with one more, as far as the last ones tell.
+    fn bytes_with_another(&self) -> usize {
+        self.reply_bytes * (self.asked + 1)
+    }
+
     /// A question is answered, by about so many bytes.
     pub(super) fn answered(&mut self, bytes: usize) {
         self.asked = self.asked.saturating_sub(1);
@@ -58,6 +76,10 @@ impl Connection {
             || self.pace.asked >= self.pace.asked_max
             || self.unread() > OUTPUT_MAX
         {
+            return None;
+        }
+        // One is always under way: its answer may be that there is no room.
+        if self.pace.asked > 0 && !self.has_room(self.pace.bytes_with_another(), self.memory) {
             return None;
         }
         // Where much is kept that waits for the first command, only that one goes on.

@@ -17,7 +17,7 @@ use crate::outcome;
 use crate::plan::{KeyShape, Plan};
 
 /// Operations of a joint request.
-const OPERATIONS_MAX: usize = 64;
+pub(super) const OPERATIONS_MAX: usize = 64;
 
 /// Bytes of the commands in it.
 const BYTES_MAX: usize = 64 << 10;
@@ -73,6 +73,8 @@ impl Connection {
             return Vec::new();
         }
         let writes = operations.iter().any(Operation::writes);
+        // Replies to writes are small, most of them; those to reads may be as large as values are.
+        let most = if writes { OPERATIONS_MAX } else { self.pace.reads_at_once() };
         let line: Vec<Number> = self.sequence.line(key.hash().0).to_vec();
         let mut joined = Vec::new();
         let mut bytes = self.slot_mut(number).map_or(0, |slot| slot.bytes);
@@ -88,7 +90,7 @@ impl Connection {
                 && slot.terms == terms
                 && may_join(shape, more)
                 && more.iter().any(Operation::writes) == writes
-                && operations.len() + more.len() <= OPERATIONS_MAX
+                && operations.len() + more.len() <= most
                 && bytes <= BYTES_MAX;
             if !fits {
                 break;

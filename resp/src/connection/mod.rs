@@ -15,8 +15,13 @@
 //! not wait for them. What is about all keys, and `WAIT`, waits for all commands before it and lets none after it begin.
 //! What the connection is set to (`SELECT`, `HELLO`, `COTERIE CONSISTENCY`) holds for the commands after it.
 //!
+//! 6. After each of these calls, add [`Connection::settle`] to what the clients of the node hold: [`Surroundings::memory`]
+//!    says what that has come to.
+//!
 //! Memory is bounded: a command is at most as large as [`ParseLimits`](crate::parse::ParseLimits) says, only so many are
-//! under way, no input is asked for while they are, or while the client does not read what it is answered.
+//! under way, no input is asked for while they are, or while the client does not read what it is answered. What one
+//! connection, and all together, may hold besides, [`Memory`](crate::memory::Memory) decides: past that, commands are
+//! answered with an error, and large answers are replaced by one.
 
 mod answer;
 mod asks;
@@ -38,6 +43,8 @@ use crate::desk::Step;
 use crate::door::{Door, Surroundings};
 use crate::encoder::{Encoder, Protocol};
 use crate::facts::ClientFacts;
+use crate::memory::Memory;
+use crate::outcome;
 use crate::parse::{Parsed, Parser};
 use crate::plan::Plan;
 use asks::Pace;
@@ -83,6 +90,10 @@ pub struct Connection {
     last: &'static str,
     /// What is said at the end of a command that is let go by.
     refused: Option<String>,
+    /// What the node was told that this connection holds.
+    settled: usize,
+    /// What clients were said to hold last.
+    memory: Memory,
     /// Whether the client will send nothing more.
     input_over: bool,
     end: End,
@@ -128,6 +139,8 @@ impl Connection {
             written: 0,
             last: "NULL",
             refused: None,
+            settled: 0,
+            memory: Memory { held: 0, most: usize::MAX },
             input_over: false,
             end: End::No,
         }
@@ -149,6 +162,7 @@ impl Connection {
 
     /// Goes on with what has been read, or with what waited for a time.
     pub fn go_on(&mut self, door: &mut Door, around: &Surroundings<'_>) {
+        self.memory = around.memory;
         self.check_time(door, around);
         self.drive(door, around);
     }
@@ -244,6 +258,34 @@ impl Connection {
         }
     }
 
+    /// Bytes that it holds: commands, and answers.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.input.len() + self.slots_bytes + self.output.len()
+    }
+
+    /// By how much that has changed since the last time this was asked.
+    pub fn settle(&mut self) -> isize {
+        let held = self.held();
+        held.wrapping_sub(std::mem::replace(&mut self.settled, held)).cast_signed()
+    }
+
+    /// It is over: as [`Connection::settle`], and what it holds is let go.
+    pub fn give_up(&mut self) -> isize {
+        self.kill();
+        (self.input, self.output, self.written) = (BytesMut::new(), Vec::new(), 0);
+        (self.slots, self.slots_bytes) = (VecDeque::new(), 0);
+        self.asks.clear();
+        self.settle()
+    }
+
+    /// Whether it may hold so many bytes more.
+    fn has_room(&self, more: usize, memory: Memory) -> bool {
+        let own = self.held();
+        let others = memory.held.saturating_sub(self.settled);
+        Memory { held: others.saturating_add(own), ..memory }.has_room(own, more)
+    }
+
     fn unread(&self) -> usize {
         self.output.len() - self.written
     }
@@ -300,6 +342,9 @@ impl Connection {
                 }
                 Ok(None) => {
                     self.check_name(door);
+                    if !self.has_room(0, around.memory) {
+                        self.let_go(&outcome::no_memory(around.memory));
+                    }
                     break;
                 }
                 Err(error) => {

@@ -11,6 +11,7 @@ use crate::door::{Door, Surroundings};
 use crate::encoder::Encoder;
 use crate::facts::Ended;
 use crate::keys;
+use crate::outcome;
 use crate::plan::Plan;
 use crate::table::{self, Command, Flag, Run};
 use coterie_protocol::gather::Command as GatherCommand;
@@ -100,6 +101,9 @@ impl Connection {
         let random = door.random();
         let arguments = Arguments::new(words, &bucket, around.wall_millis, random);
         let done = match command.run {
+            Run::Data(_) if !self.has_room(bytes, around.memory) => {
+                Err(CommandError::Owned(outcome::no_memory(around.memory)))
+            }
             Run::Data(plan) => {
                 plan(&arguments).and_then(|plan| self.enter(place, Step::Plan(plan), bytes, around))
             }
@@ -186,8 +190,14 @@ impl Connection {
         };
         if let Some(error) = refused {
             door.calls[place].rejected += 1;
-            self.refused = Some(error.text().to_owned());
-            self.parser.let_go(&mut self.input);
+            self.let_go(error.text());
+        }
+    }
+
+    /// Keeps nothing of the command under way, if there is one: at its end, this is said.
+    pub(super) fn let_go(&mut self, why: &str) {
+        if self.parser.let_go(&mut self.input) {
+            self.refused = Some(why.to_owned());
         }
     }
 }

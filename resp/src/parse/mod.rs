@@ -131,11 +131,14 @@ impl Parser {
         buffer.get(from..to)
     }
 
-    /// Lets the rest of the command under way go by: [`Parsed::LetGo`] is said at its end.
-    pub fn let_go(&mut self, buffer: &mut BytesMut) {
-        if self.missing > 0 && self.letting_go.is_none() {
+    /// Lets the rest of the command under way go by: [`Parsed::LetGo`] is said at its end. False where there is none, or
+    /// it is let go by already.
+    pub fn let_go(&mut self, buffer: &mut BytesMut) -> bool {
+        let keeps = self.missing > 0 && self.letting_go.is_none();
+        if keeps {
             self.keep_nothing(buffer, Parsed::LetGo);
         }
+        keeps
     }
 
     /// Takes the next command from the front of `buffer` and puts its words into `words`; `None` where more bytes are

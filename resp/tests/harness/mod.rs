@@ -18,6 +18,7 @@ use coterie_resp::ask::{Answer, Ask, AskId};
 use coterie_resp::connection::Connection;
 use coterie_resp::door::{Door, DoorSettings, Surroundings};
 use coterie_resp::facts::{ClientFacts, NodeFacts, Query, Told};
+use coterie_resp::memory::Memory;
 use coterie_resp::parse::ParseLimits;
 use coterie_resp::users::Users;
 use coterie_ring::decision;
@@ -51,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) outcome: Option<Outcome>,
     /// Requests that were carried out.
     pub(crate) requests: usize,
+    /// What its connections hold and may hold.
+    pub(crate) memory: Memory,
 }
 
 impl Server {
@@ -93,6 +96,7 @@ impl Server {
             shuffle: seed,
             outcome: None,
             requests: 0,
+            memory: Memory { held: 0, most: 128 << 20 },
         }
     }
 
@@ -151,9 +155,15 @@ impl Server {
     /// Reads what a client is answered so far.
     pub(crate) fn read(&mut self, client: usize) -> Vec<u8> {
         let output = self.connections[client].output().to_vec();
-        let (door, around) = (&mut self.door, around(&self.view, self.now, self.wall_millis));
-        self.connections[client].wrote(output.len(), door, &around);
+        let around = around(&self.view, self.now, self.wall_millis, self.memory);
+        self.connections[client].wrote(output.len(), &mut self.door, &around);
+        self.settle(client);
         output
+    }
+
+    fn settle(&mut self, client: usize) {
+        let change = self.connections[client].settle();
+        self.memory.held = self.memory.held.checked_add_signed(change).unwrap();
     }
 
     /// Whether a connection is over.
@@ -168,8 +178,9 @@ impl Server {
 
     /// A connection goes on with what is there.
     pub(crate) fn go_on(&mut self, client: usize) {
-        let around = around(&self.view, self.now, self.wall_millis);
+        let around = around(&self.view, self.now, self.wall_millis, self.memory);
         self.connections[client].go_on(&mut self.door, &around);
+        self.settle(client);
     }
 
     /// Time passes.
@@ -209,8 +220,9 @@ impl Server {
 
     /// Gives a connection an answer.
     pub(crate) fn answer(&mut self, client: usize, id: AskId, answer: Answer) {
-        let around = around(&self.view, self.now, self.wall_millis);
+        let around = around(&self.view, self.now, self.wall_millis, self.memory);
         self.connections[client].answered(id, answer, &mut self.door, &around);
+        self.settle(client);
     }
 
     fn pick(&mut self, of: usize) -> usize {
@@ -380,8 +392,8 @@ impl Server {
     }
 }
 
-fn around(view: &Arc<View>, now: Duration, wall_millis: u64) -> Surroundings<'_> {
-    Surroundings { view, now, wall_millis }
+fn around(view: &Arc<View>, now: Duration, wall_millis: u64, memory: Memory) -> Surroundings<'_> {
+    Surroundings { view, now, wall_millis, memory }
 }
 
 fn address(port: u16) -> SocketAddr {

@@ -2,8 +2,11 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use coterie_crdt::operation::Reply;
 
-use super::fake::{Answers, Fake};
+use super::fake::{Answers, Fake, done};
+use crate::engine::memory::Part;
 
 #[tokio::test]
 async fn malformed_json_is_refused_with_what_is_wrong_and_nothing_is_asked() {
@@ -60,6 +63,31 @@ async fn oversized_bodies_and_names_are_refused() {
     let long = format!("/v1/keys/{}/k", "b".repeat(256));
     assert_eq!(fake.call("GET", &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(fake.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn bodies_and_answers_that_there_is_no_memory_for_are_refused() {
+    let value = Bytes::from(vec![b'v'; 500_000]);
+    let shown = move |_request| done(vec![Ok(Reply::Value(value.clone()))]);
+    let fake = Fake::new(Answers::to_requests(shown));
+    let put = |bytes: usize| {
+        let request = Request::builder().method("PUT").uri("/v1/keys/db0/k");
+        fake.send(request.body(Body::from(vec![b'v'; bytes])).unwrap())
+    };
+    let others: Vec<Part> = (0..2).map(|_| fake.memory.part()).collect();
+    others.iter().for_each(|part| part.take(24 << 20).unwrap());
+    let said = put(500_000).await;
+    assert_eq!(said.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(said.error(), "no_memory");
+    assert!(fake.requests.lock().unwrap().is_empty());
+    assert_eq!(put(10_000).await.status, StatusCode::OK, "there is room for what is little");
+    let said = fake.call("GET", "/v1/keys/db0/k").await;
+    assert_eq!(said.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(said.error(), "no_memory");
+    drop(others);
+    assert_eq!(put(500_000).await.status, StatusCode::OK);
+    assert_eq!(fake.call("GET", "/v1/keys/db0/k").await.status, StatusCode::OK);
+    assert_eq!(fake.memory.now().held, 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use super::super::routes::router;
 use crate::config::Users;
 use crate::engine::gateway::{Gateway, LaneFacts, NodeAddresses, NodeFacts};
 use crate::engine::inbox::{AnswerTo, Asked, ControlInput, LaneInput};
+use crate::engine::memory::ClientMemory;
 use crate::metrics::{LaneMetrics, Metrics};
 
 /// This node.
@@ -139,6 +140,8 @@ pub(super) fn view() -> View {
 pub(super) struct Fake {
     pub(super) gateway: Gateway,
     pub(super) metrics: Arc<Metrics>,
+    /// What clients hold.
+    pub(super) memory: ClientMemory,
     pub(super) router: Router,
     /// Requests that lanes were asked.
     pub(super) requests: Arc<Mutex<Vec<Request>>>,
@@ -191,16 +194,19 @@ impl Fake {
         let gateway = Gateway::new(facts, crate::engine::inbox::Router::new(lanes, control));
         let metrics = Arc::new(Metrics::new(gateway.clone(), &["GET"]));
         let bounds = (Duration::from_secs(5), 1 << 20);
+        let memory = ClientMemory::new(64 << 20);
         let door = Door::new(
             (gateway.clone(), None),
             Arc::clone(&metrics),
             users,
             "node-1".to_owned(),
             bounds,
+            memory.clone(),
         );
         let fake = Fake {
             gateway,
             metrics,
+            memory,
             router: router(door),
             requests: Arc::default(),
             commands: Arc::default(),

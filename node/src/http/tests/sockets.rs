@@ -26,6 +26,7 @@ fn settings(fake: &Fake, tls: Option<config::TlsFiles>, connections_max: usize) 
         connections_max,
         request_timeout: Duration::from_secs(5),
         value_bytes_max: 1 << 20,
+        memory: fake.memory.clone(),
         gateway: fake.gateway.clone(),
         metrics: Arc::clone(&fake.metrics),
         backups: None,
