@@ -181,7 +181,7 @@ pub(super) struct UnderWay {
     pub(super) phase: Phase,
     /// Rows that its evaluation needs, where they are more than one event reads: gathered so far.
     pub(super) gathered: Option<Box<Recorded>>,
-    /// When the table looks at it, at the latest as late as it has to be.
+    /// When the table looks at it.
     pub(super) looked_at: Option<Duration>,
 }
 
@@ -202,13 +202,13 @@ impl UnderWay {
 
 /// The requests under way, by id, and when each is looked at again.
 ///
-/// A request is taken out and put back at each of its steps. Boxed, it stays where it is; and it is looked at again at
-/// the earliest time that was ever asked for, which costs less than to move it in the order of times at each step.
+/// A request is taken out and put back at each of its steps. Boxed, it stays where it is; and in the order of times it stays
+/// as long as its time is the same.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// Never walked over: the order in it means nothing.
     requests: HashMap<RequestId, Box<UnderWay>>,
-    /// When each is looked at; and some that are over, or are looked at before, too.
+    /// When each is looked at, also while it is taken out.
     deadlines: BTreeSet<(Duration, RequestId)>,
 }
 
@@ -248,9 +248,9 @@ impl Table {
     /// Puts one in.
     pub(super) fn put(&mut self, mut under_way: Box<UnderWay>) {
         let (id, deadline) = (under_way.about.id, under_way.next_deadline());
-        if under_way.looked_at.is_none_or(|at| at > deadline) {
-            if let Some(later) = under_way.looked_at.replace(deadline) {
-                self.deadlines.remove(&(later, id));
+        if under_way.looked_at != Some(deadline) {
+            if let Some(before) = under_way.looked_at.replace(deadline) {
+                self.deadlines.remove(&(before, id));
             }
             self.deadlines.insert((deadline, id));
         }
@@ -265,7 +265,7 @@ impl Table {
         self.put(under_way);
     }
 
-    /// One that was taken out is over. Those for which this is not said are forgotten when they would be looked at.
+    /// One that was taken out is over. One for which this is not said is forgotten when it would be looked at.
     pub(super) fn over(&mut self, under_way: &UnderWay) {
         if let Some(at) = under_way.looked_at {
             self.deadlines.remove(&(at, under_way.about.id));
@@ -279,20 +279,14 @@ impl Table {
 
     /// Those that have to be looked at by `now`.
     pub(super) fn due(&mut self, now: Duration) -> Vec<RequestId> {
-        let mut due = Vec::new();
-        while let Some(&(at, id)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
-            self.deadlines.remove(&(at, id));
-            let Some(under_way) = self.requests.get_mut(&id) else { continue };
-            under_way.looked_at = None;
-            let deadline = under_way.next_deadline();
-            if deadline <= now {
-                due.push(id);
-            } else {
-                under_way.looked_at = Some(deadline);
-                self.deadlines.insert((deadline, id));
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<(Duration, RequestId)> = due.copied().collect();
+        for (at, id) in &due {
+            if !self.requests.contains_key(id) {
+                self.deadlines.remove(&(*at, *id));
             }
         }
-        due
+        due.into_iter().map(|(_, id)| id).collect()
     }
 
     /// All of them.

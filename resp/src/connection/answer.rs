@@ -115,7 +115,10 @@ impl Connection {
                 Answer::Outcome(Outcome::Refused(refused))
             }
             Answer::Listed(Listed::Page(_)) => Answer::Listed(Listed::Refused(refused)),
-            other => other,
+            other @ (Answer::Outcome(_)
+            | Answer::Listed(_)
+            | Answer::Barrier(_)
+            | Answer::Told(_)) => other,
         }
     }
 
