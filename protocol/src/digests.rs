@@ -12,6 +12,7 @@ use coterie_ring::{KeyHash, Partitioner};
 use coterie_wire::{Key, Slice};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::mutants::{Mutant, mutant};
 use crate::rows::address::{self, KeyPrefix};
 use crate::rows::{Batch, Space};
 
@@ -79,9 +80,9 @@ impl Tree {
             && recount.passed.as_ref().is_some_and(|passed| prefix() <= *passed)
         {
             let sum = &mut recount.leaves[usize::from(leaf)];
-            *sum = sum.wrapping_sub(from).wrapping_add(to);
+            *sum = changed(*sum, from, to);
         }
-        let sum = self.leaves[usize::from(leaf)].wrapping_sub(from).wrapping_add(to);
+        let sum = changed(self.leaves[usize::from(leaf)], from, to);
         self.store(slice, leaf, sum, batch);
     }
 
@@ -94,7 +95,7 @@ impl Tree {
     pub fn recount(&mut self, partitioner: Partitioner, slice: Slice, key: &Key, digest: u128) {
         let Some(recount) = &mut self.recount else { return };
         let sum = &mut recount.leaves[usize::from(leaf_of(partitioner, key.hash()))];
-        *sum = sum.wrapping_add(share_of(key, digest));
+        *sum = changed(*sum, 0, share_of(key, digest));
         recount.passed = Some(KeyPrefix::new(slice.partition, key));
     }
 
@@ -122,11 +123,22 @@ impl Tree {
     }
 }
 
+/// A leaf after what one of its keys adds has gone from one value to another.
+fn changed(leaf: u128, from: u128, to: u128) -> u128 {
+    if mutant(Mutant::XorLeaf) {
+        return leaf ^ from ^ to;
+    }
+    leaf.wrapping_sub(from).wrapping_add(to)
+}
+
 /// What a key with that digest adds to its leaf; nothing where the digest is 0. Two keys may well have one
 /// digest, and a leaf that lacks the one is not equal to a leaf that lacks the other.
 #[must_use]
 pub fn share_of(key: &Key, digest: u128) -> u128 {
-    if digest == 0 { 0 } else { xxh3_128_with_seed(&digest.to_be_bytes(), key.hash().0) }
+    if digest == 0 || mutant(Mutant::XorLeaf) {
+        return digest;
+    }
+    xxh3_128_with_seed(&digest.to_be_bytes(), key.hash().0)
 }
 
 /// The leaf that a key's hash falls into: the 8 bits after those of the partition.

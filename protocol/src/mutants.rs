@@ -46,13 +46,15 @@ pub enum Mutant {
     /// Finding 1: a linearizable read writes back what it joined and answers, whatever owners have by then: an ABD
     /// read, which is not enough for values that merge.
     ReadWithWriteBack,
+    /// Invariant 20: a leaf is the XOR of its keys' digests, of which equal ones cancel.
+    XorLeaf,
     /// Invariant 2: an owner that has lost votes on strong keys votes again as soon as it is synchronised.
     LostVotesCount,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 21] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
         Mutant::ExpiredExecuted,
@@ -73,6 +75,7 @@ impl Mutant {
         Mutant::EpochNotDurable,
         Mutant::DotReuseAfterPurge,
         Mutant::ReadWithWriteBack,
+        Mutant::XorLeaf,
         Mutant::LostVotesCount,
     ];
 }

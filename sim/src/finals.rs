@@ -1,6 +1,6 @@
 //! The end of a run: each owner is read by itself, and the history is judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coterie_check::linearizable::Budget;
 use coterie_check::{Cell, FinalState, LiveCell, Owner, Undecided, judge as judge_history};
@@ -14,6 +14,7 @@ use coterie_wire::Key;
 
 use crate::cluster::Cluster;
 use crate::disk::Disk;
+use crate::fault::Fault;
 use crate::workload::{Bucket, Written, dot, name, nanos};
 
 /// States that a search for an order may visit.
@@ -43,6 +44,7 @@ pub fn judge(cluster: &mut Cluster) {
             cluster.watch.violated(format!("{:?} of {}: {}", open.check, open.key, open.why));
         }
     }
+    look_at_scrubs(cluster);
     let phantoms = std::mem::take(&mut cluster.workload.written.phantoms);
     for phantom in phantoms {
         cluster.watch.violated(phantom);
@@ -96,6 +98,12 @@ fn compare_others(cluster: &mut Cluster) {
                     continue;
                 }
             };
+            let lost = cluster.workload.written.lost(&key, &live_dots(&state));
+            if let Some(first) = lost.first() {
+                let count = lost.len();
+                let what = format!("{owner} lacks {first} of {key:?}, which was acknowledged");
+                cluster.watch.violated(format!("{what}, and {} more", count - 1));
+            }
             // Concurrent operations may have left another type visible; that is the same everywhere, too.
             let Ok(reply) = evaluate(&state, &operation) else { continue };
             cluster.workload.written.check(&key, &reply, "an owner");
@@ -109,6 +117,32 @@ fn compare_others(cluster: &mut Cluster) {
             }
         }
     }
+}
+
+/// What is kept about rows is true (invariant 15): a scrub has nothing to repair but what a fault has damaged.
+fn look_at_scrubs(cluster: &mut Cluster) {
+    if cluster.options.faults.contains(&Fault::BitRot) {
+        return;
+    }
+    let mut repaired = Vec::new();
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        let lanes = node.process.iter().flat_map(|process| &process.lanes);
+        for counters in lanes.map(|driver| driver.lane().shared().counters) {
+            if counters.scrubbed_keys + counters.scrubbed_leaves + counters.damaged_keys > 0 {
+                repaired
+                    .push(format!("a scrub of node {index} found what was not so: {counters:?}"));
+            }
+        }
+    }
+    repaired.into_iter().for_each(|what| cluster.watch.violated(what));
+}
+
+/// The dots that live in some cell.
+fn live_dots(state: &State) -> BTreeSet<Dot> {
+    let root = coterie_crdt::Cells::root(state);
+    let resident = root.into_iter().flat_map(|root| [&root.register, &root.expiry]);
+    let cells = resident.chain(state.cells().values());
+    cells.flat_map(Row::dots).map(|(dot, _)| *dot).collect()
 }
 
 /// What one owner holds of a key, swept of what was deleted.

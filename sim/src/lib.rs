@@ -5,6 +5,8 @@
 //! and everything that clients were told has to be true. The nodes are real ones: state machines of
 //! `protocol`, whose network, disks and clocks are played here.
 
+#[cfg(feature = "mutants")]
+pub mod bugs;
 pub mod clock;
 pub mod cluster;
 pub mod disk;
@@ -14,6 +16,7 @@ pub mod fleet;
 pub mod network;
 pub mod node;
 pub mod options;
+pub mod profile;
 pub mod queue;
 pub mod random;
 pub mod report;
@@ -24,5 +27,6 @@ pub mod watch;
 pub mod workload;
 
 pub use options::Options;
+pub use profile::Profile;
 pub use report::Report;
 pub use run::run;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use coterie_sim::fleet::Fleet;
-use coterie_sim::{Options, run};
+use coterie_sim::{Options, Profile, run};
 
 /// Runs whole clusters under injected faults, seed by seed.
 #[derive(Debug, Parser)]
@@ -20,6 +20,9 @@ struct Arguments {
     /// Run this one only, and print its options and trace.
     #[arg(long)]
     seed: Option<u64>,
+    /// How seeds are expanded: mixed, hot, island, forgetting, power, large or twins.
+    #[arg(long, default_value = "mixed", value_parser = profile)]
+    profile: Profile,
     /// Of the faults that a seed has, let only these happen: names with commas between them, or `none`.
     #[arg(long)]
     only: Option<String>,
@@ -43,9 +46,17 @@ fn main() -> ExitCode {
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+fn profile(name: &str) -> Result<Profile, String> {
+    let named = Profile::ALL.into_iter().find(|profile| profile.name() == name);
+    named.ok_or_else(|| {
+        let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
+        format!("it is one of {}", names.join(", "))
+    })
+}
+
 impl Arguments {
     fn options(&self, seed: u64) -> Options {
-        let mut options = Options::of(seed);
+        let mut options = self.profile.options(seed);
         if let Some(only) = &self.only {
             options.faults.retain(|fault| only.split(',').any(|name| name == fault.name()));
         }

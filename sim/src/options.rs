@@ -7,9 +7,19 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Formatter, Result as FmtResult};
 use std::time::Duration;
 
+use coterie_protocol::Settings;
+
 use crate::fault::Fault;
-use crate::network::Weather;
+use crate::network::{NodeIndex, Weather};
+use crate::profile::Profile;
 use crate::random::Random;
+use crate::workload::Mix;
+
+/// How long faults last on average that are not said to last otherwise.
+const OUTAGE: Duration = Duration::from_secs(3);
+/// Runs are shorter than the time in which a node looks over all its rows.
+const SCRUB_REST: Duration = Duration::from_secs(10);
+const SCRUB_PAUSE: Duration = Duration::from_millis(50);
 
 /// When a node's commits are durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +35,8 @@ pub enum Sync {
 pub struct Options {
     /// From which they were drawn, and from which all else is.
     pub seed: u64,
+    /// By which way to expand it.
+    pub profile: Profile,
     /// Nodes at the start.
     pub nodes: usize,
     /// Lanes of each of them.
@@ -33,8 +45,10 @@ pub struct Options {
     pub zones: usize,
     /// Partitions of the hash space.
     pub partitions: usize,
-    /// Owners of the keys of strict, sloppy and strong buckets.
+    /// Owners of the keys of the strict bucket; those of the strong one have three.
     pub replicas: u8,
+    /// Owners of the keys of the sloppy bucket.
+    pub sloppy_replicas: u8,
     /// When commits are durable.
     pub sync: Sync,
     /// How the network behaves.
@@ -51,6 +65,10 @@ pub struct Options {
     pub faults: BTreeSet<Fault>,
     /// How long it is between two faults, on average.
     pub fault_interval: Duration,
+    /// How long a fault lasts, on average.
+    pub outage: Duration,
+    /// The node that partitions cut off from all others; without one, each partition splits the nodes anew.
+    pub island: Option<NodeIndex>,
     /// Operations that clients do.
     pub operations: usize,
     /// Clients that do them, each one at a time.
@@ -61,6 +79,10 @@ pub struct Options {
     pub think: Duration,
     /// How long clients wait for an answer.
     pub patience: Duration,
+    /// What they ask for.
+    pub mix: Mix,
+    /// How lanes behave.
+    pub settings: Settings,
 }
 
 impl Options {
@@ -87,11 +109,13 @@ impl Options {
         let millis = Duration::from_millis;
         let mut options = Options {
             seed,
+            profile: Profile::Mixed,
             nodes,
             lanes,
             zones: *random.pick(&[1, 2, 3]),
             partitions: *random.pick(&[8, 8, 16]),
             replicas,
+            sloppy_replicas: 3,
             sync: if replicas == 3 && random.chance(250) { Sync::Periodic } else { Sync::Always },
             weather: Weather {
                 latency: Duration::from_micros(*random.pick(&[200, 500, 2_000, 10_000, 40_000])),
@@ -107,11 +131,15 @@ impl Options {
             skew: millis(*random.pick(&[0, 50, 200])),
             faults,
             fault_interval: millis(*random.pick(&[700, 1_500, 4_000])),
+            outage: OUTAGE,
+            island: None,
             operations: 520,
             clients: 3 + random.index(6),
             keys: *random.pick(&[1, 2, 4]),
             think: millis(*random.pick(&[20, 100, 250])),
             patience: millis(*random.pick(&[500, 2_000])),
+            mix: Mix::default(),
+            settings: settings(),
         };
         if options.loses() {
             // What has one owner is lost with it.
@@ -127,11 +155,13 @@ impl Options {
         let millis = Duration::from_millis;
         Options {
             seed,
+            profile: Profile::Mixed,
             nodes,
             lanes: vec![2; nodes + 3],
             zones: nodes,
             partitions: 16,
             replicas: 3,
+            sloppy_replicas: 3,
             sync: Sync::Always,
             weather: Weather {
                 latency: Duration::from_micros(500),
@@ -147,11 +177,15 @@ impl Options {
             skew: millis(50),
             faults: BTreeSet::new(),
             fault_interval: millis(1_000),
+            outage: OUTAGE,
+            island: None,
             operations: 0,
             clients: 4,
             keys: 4,
             think: millis(100),
             patience: millis(2_000),
+            mix: Mix::default(),
+            settings: settings(),
         }
     }
 
@@ -163,13 +197,23 @@ impl Options {
     }
 }
 
+fn settings() -> Settings {
+    Settings { scrub_pause: SCRUB_PAUSE, scrub_rest: SCRUB_REST, ..Settings::default() }
+}
+
 impl Display for Options {
     fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
-        writeln!(f, "seed {}", self.seed)?;
+        writeln!(f, "seed {}, {}", self.seed, self.profile)?;
         writeln!(
             f,
-            "  {} nodes with lanes {:?} in {} zones, {} partitions, {} replicas, sync {:?}",
-            self.nodes, self.lanes, self.zones, self.partitions, self.replicas, self.sync
+            "  {} nodes with lanes {:?} in {} zones, {} partitions, {} and {} replicas, sync {:?}",
+            self.nodes,
+            self.lanes,
+            self.zones,
+            self.partitions,
+            self.replicas,
+            self.sloppy_replicas,
+            self.sync
         )?;
         writeln!(f, "  network {:?}", self.weather)?;
         writeln!(
@@ -178,7 +222,16 @@ impl Display for Options {
             self.disk_latency, self.not_resident_permille, self.skew
         )?;
         let faults: Vec<&str> = self.faults.iter().map(|fault| fault.name()).collect();
-        writeln!(f, "  a fault every {:?} of: {}", self.fault_interval, faults.join(", "))?;
+        writeln!(
+            f,
+            "  a fault every {:?}, of {:?}, of: {}",
+            self.fault_interval,
+            self.outage,
+            faults.join(", ")
+        )?;
+        if self.profile != Profile::Mixed {
+            writeln!(f, "  {:?}, island {:?}, {:?}", self.mix, self.island, self.settings)?;
+        }
         write!(
             f,
             "  {} operations by {} clients on {} keys of each kind, thinking {:?}, waiting {:?}",

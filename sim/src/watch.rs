@@ -1,13 +1,15 @@
 //! What must hold at all times, looked at while the run goes on.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
-use coterie_crdt::Dot;
 use coterie_crdt::encoding::decode_root;
+use coterie_crdt::{Delta, Dot};
 use coterie_protocol::rows::Space;
 use coterie_protocol::rows::address::{self, KeyPrefix, SliceRow};
 use coterie_ring::NodeId;
 use coterie_wire::{ChangedDots, Key, Outcome, RequestId, Response, Slice};
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::node::Node;
 
@@ -19,6 +21,8 @@ const VIOLATIONS_MAX: usize = 16;
 pub struct Watch {
     /// Which request minted a dot of a key (invariant 1).
     minted: BTreeMap<(Key, Dot), RequestId>,
+    /// What a dot stands for: one payload of one cell of one key, as a hash (invariant 1).
+    meanings: BTreeMap<(Key, Dot), u64>,
     /// What a request minted (invariant 3).
     requests: BTreeMap<RequestId, Vec<Dot>>,
     /// What was wrong.
@@ -49,6 +53,10 @@ impl Watch {
             Outcome::Refused(_) | Outcome::Unavailable(_) => return,
         };
         self.mint(request, key, changed);
+        if changed.minted.is_empty() && !changed.observed.is_empty() {
+            let observed = &changed.observed;
+            self.violated(format!("{request:?} on {key:?} dropped {observed:?} and minted no dot"));
+        }
         let Outcome::Done(answered) = &response.outcome else { return };
         for owner in answered.owners.iter().filter(|owner| !owners.contains(owner)) {
             self.violated(format!("{owner} took part in {request:?} and is no owner of {key:?}"));
@@ -69,6 +77,21 @@ impl Watch {
                     "{request:?} on {key:?} was acknowledged with dot {dot} on {durable} disks, not \
                      {promised}"
                 ));
+            }
+        }
+    }
+
+    /// A delta is on its way from one node to another.
+    pub fn sent(&mut self, key: &Key, delta: &Delta) {
+        for (address, cell) in delta.cells() {
+            for (dot, payload) in cell.dots() {
+                let mut hash = Xxh3::new();
+                (address, payload).hash(&mut hash);
+                let meaning = hash.finish();
+                if *self.meanings.entry((key.clone(), *dot)).or_insert(meaning) != meaning {
+                    let what = format!("{dot} of {key:?} is {payload:?} at {address:?}");
+                    self.violated(format!("{what}, and was something else before"));
+                }
             }
         }
     }

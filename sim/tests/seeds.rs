@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use coterie_sim::fault::Fault;
 use coterie_sim::fleet::Fleet;
-use coterie_sim::{Options, run};
+use coterie_sim::{Options, Profile, run};
 
 /// Seeds with all kinds of faults mixed.
 const MIXED: Range<u64> = 1..2_001;
@@ -22,6 +22,12 @@ const ALONE: Range<u64> = 1..26;
 
 /// The same at full size.
 const ALONE_FULL: Range<u64> = 1..251;
+
+/// Seeds of each profile.
+const PUSHED: Range<u64> = 1..26;
+
+/// The same at full size.
+const PUSHED_FULL: Range<u64> = 1..501;
 
 fn is_full() -> bool {
     std::env::var_os("COTERIE_PROOF").is_some()
@@ -62,6 +68,14 @@ fn clusters_keep_their_promises_with_all_kinds_of_faults_mixed() {
     for open in OPEN.iter().copied().chain([MIXED.end]) {
         assert_kept(from..open, Options::of, "all faults");
         from = open + 1;
+    }
+}
+
+#[test]
+fn clusters_keep_their_promises_where_one_part_of_them_is_pushed_hard() {
+    let seeds = || if is_full() { PUSHED_FULL } else { PUSHED };
+    for profile in Profile::ALL.into_iter().filter(|profile| *profile != Profile::Mixed) {
+        assert_kept(seeds(), |seed| profile.options(seed), profile.name());
     }
 }
 

@@ -56,7 +56,7 @@ impl Cluster {
         let Some(process) = &self.nodes[node].process else { return };
         let partition = self.partition(&request.key);
         let lane = usize::from(partition.0) % process.lanes.len();
-        let wait = request.time_left * 2;
+        let wait = self.workload.patience() * 2;
         let event = Event::Request { client: ClientId(number), request: Box::new(request) };
         self.push(node, lane, event);
         self.queue.after(wait, Happening::GiveUp(number));
@@ -98,6 +98,11 @@ impl Cluster {
 
     fn look_at(&mut self, pending: &Pending, response: &Response) {
         let asked = &pending.asked;
+        let executed = matches!(response.outcome, Outcome::Done(_) | Outcome::Unknown { .. });
+        if pending.late && executed {
+            let (request, outcome) = (pending.request, &response.outcome);
+            self.watch.violated(format!("{request:?} was executed after its time: {outcome:?}"));
+        }
         if asked.bucket == Bucket::Strong {
             return;
         }

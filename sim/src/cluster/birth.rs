@@ -27,7 +27,7 @@ impl Cluster {
         for bucket in Bucket::ALL {
             let (replicas, kind) = match bucket {
                 Bucket::Strict => (self.options.replicas, BucketKind::Strict),
-                Bucket::Sloppy => (3, BucketKind::Sloppy),
+                Bucket::Sloppy => (self.options.sloppy_replicas, BucketKind::Sloppy),
                 Bucket::Strong => (3, BucketKind::Strong),
             };
             let policy = BucketPolicy { replicas, kind, ..BucketPolicy::default() };

@@ -7,8 +7,9 @@ use bytes::BytesMut;
 use coterie_protocol::driver::{ControlTurn, Turn};
 use coterie_protocol::rows::{NotResident, StoreError};
 use coterie_protocol::{Action, Class, Event, control};
-use coterie_wire::Message;
 use coterie_wire::frame::{self, ClusterTag, Frame};
+use coterie_wire::peer::write::Change;
+use coterie_wire::{Body, Message};
 
 use super::{Cluster, Happening, Whose};
 use crate::disk::{Chancy, Warm};
@@ -279,6 +280,11 @@ impl Cluster {
         for action in actions {
             match action {
                 Action::Send { to, class, message } => {
+                    if let Body::Write(write) = &message.body
+                        && let Change::Delta(delta) = &write.change
+                    {
+                        self.watch.sent(&write.key, delta);
+                    }
                     let Some(to) = self.index_of(to) else { continue };
                     self.send((whose.node, whose.life), to, class, message);
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use coterie_protocol::control::{self, Control, ControlEffects, Past, SyncPolicy};
 use coterie_protocol::driver::{ControlDriver, ControlTurn, LaneDriver};
 use coterie_protocol::rows::StoreError;
-use coterie_protocol::{Event, Lane, Settings, Start, View};
+use coterie_protocol::{Event, Lane, Start, View};
 use coterie_ring::decision::TakeIn;
 use coterie_ring::{NodeId, Place};
 use coterie_swim::{Attributes, Generation, Instance, Label, PACKET_BYTES_MAX};
@@ -23,9 +23,6 @@ use crate::options::Sync;
 const CLUSTER: u128 = 0xc07e;
 /// How long joining nodes wait for others.
 const TAKE_IN: Duration = Duration::from_millis(500);
-/// Runs are shorter than the time in which a node looks over all its rows.
-const SCRUB_REST: Duration = Duration::from_secs(10);
-const SCRUB_PAUSE: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// A machine with an empty disk.
@@ -146,11 +143,7 @@ impl Cluster {
                 let start = Start {
                     lane,
                     lanes: count,
-                    settings: Settings {
-                        scrub_pause: SCRUB_PAUSE,
-                        scrub_rest: SCRUB_REST,
-                        ..Settings::default()
-                    },
+                    settings: self.options.settings.clone(),
                     view: Arc::clone(view),
                     seed: seed.wrapping_add(u64::from(lane)),
                     actors_spent: process.control.driver.control().actors_spent(),

@@ -30,7 +30,7 @@ impl Cluster {
             Fault::Policy => {
                 let level = *self.troubles.pick(&[Level::One, Level::Quorum, Level::All]);
                 let policy = BucketPolicy {
-                    replicas: 3,
+                    replicas: self.options.sloppy_replicas,
                     kind: BucketKind::Sloppy,
                     write: level,
                     ..BucketPolicy::default()

@@ -64,7 +64,7 @@ impl Cluster {
         let count = self.nodes.len();
         let node = self.troubles.index(count);
         let other = (node + 1 + self.troubles.index(count - 1)) % count;
-        let wait = self.troubles.around(Duration::from_secs(3));
+        let wait = self.troubles.around(self.options.outage);
         match fault {
             Fault::Crash => self.crash(node, wait),
             Fault::PowerLoss => {
@@ -89,7 +89,10 @@ impl Cluster {
                 running
             }
             Fault::Partition => {
-                let side: Vec<bool> = (0..count).map(|_| self.troubles.chance(500)).collect();
+                let side: Vec<bool> = match self.options.island {
+                    Some(island) => (0..count).map(|node| node == island).collect(),
+                    None => (0..count).map(|_| self.troubles.chance(500)).collect(),
+                };
                 let paths = self.paths_between(|from, to| side[from] != side[to]);
                 self.cut(paths, wait * 2)
             }

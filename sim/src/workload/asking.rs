@@ -11,7 +11,7 @@ use coterie_crdt::operation::{
 use coterie_ring::Level;
 use coterie_wire::Key;
 
-use super::others;
+use super::{Mix, others};
 use crate::random::Random;
 
 /// A bucket of the cluster.
@@ -77,7 +77,7 @@ impl Sort {
         Sort::Strong,
     ];
 
-    fn prefix(self) -> &'static str {
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Sort::Set => "set",
             Sort::Counter => "counter",
@@ -89,6 +89,11 @@ impl Sort {
             Sort::LinearFlag => "linear-flag",
             Sort::Strong => "strong",
         }
+    }
+
+    /// Whether such keys may be deleted whole.
+    fn may_be_deleted(self) -> bool {
+        matches!(self, Sort::Set | Sort::Counter | Sort::Register | Sort::Flag)
     }
 
     /// Whether all that is done to such keys is to be linearizable.
@@ -117,17 +122,6 @@ pub struct Asked {
 
 /// Levels of writes that nobody could lose but by losing two nodes.
 const SAFE: [Level; 4] = [Level::Two, Level::Quorum, Level::Quorum, Level::All];
-const WRITES: [Level; 9] = [
-    Level::Any,
-    Level::One,
-    Level::Two,
-    Level::Quorum,
-    Level::Quorum,
-    Level::All,
-    Level::LocalOne,
-    Level::LocalQuorum,
-    Level::EachQuorum,
-];
 const READS: [Level; 7] = [
     Level::One,
     Level::Two,
@@ -141,23 +135,30 @@ const READS: [Level; 7] = [
 impl Asked {
     /// The operation of this number: on one of `keys` keys of some sort; where nodes may lose data, its level
     /// is one at which one copy is not enough.
-    pub(super) fn draw(random: &mut Random, number: u64, keys: u64, loses: bool) -> Self {
-        let writes: &[Level] = if loses { &SAFE } else { &WRITES };
+    pub(super) fn draw(
+        random: &mut Random,
+        number: u64,
+        (mix, names, keys): (&Mix, &[String], u64),
+        loses: bool,
+    ) -> Self {
+        let writes: &[Level] = if loses { &SAFE } else { &mix.writes };
         let (write, read) = (*random.pick(writes), *random.pick(&READS));
-        if random.chance(120) {
-            return others::draw(random, number, (write, read));
+        if random.chance(mix.others_permille) {
+            return others::draw(random, number, mix, (write, read));
         }
-        let sort = *random.pick(&Sort::ALL);
+        let sort = *random.pick(&mix.sorts);
         let bucket = match sort {
             Sort::Strong => Bucket::Strong,
-            _ if random.chance(350) => Bucket::Sloppy,
+            _ if random.chance(mix.sloppy_permille) => Bucket::Sloppy,
             _ => Bucket::Strict,
         };
         let chosen = random.below(0, keys);
         // Deletes and re-adds make few keys busy; linearizable histories have to stay short.
         let chosen = if sort.is_linear() { chosen + keys * random.below(0, 2) } else { chosen };
-        let key = Key::new(bucket.name(), format!("{}{chosen}", sort.prefix()));
-        let action = action(random, sort, number);
+        let numbered = || format!("{}{chosen}", sort.prefix());
+        let named = usize::try_from(chosen).ok().and_then(|chosen| names.get(chosen));
+        let key = Key::new(bucket.name(), named.cloned().unwrap_or_else(numbered));
+        let action = action(random, sort, number, mix);
         let operation = operation(&action);
         let linear = sort.is_linear() && !(sort == Sort::LinearAdds && random.chance(50));
         let (write, read) = match sort {
@@ -198,10 +199,15 @@ impl Asked {
     }
 }
 
-fn action(random: &mut Random, sort: Sort, number: u64) -> Action {
+fn action(random: &mut Random, sort: Sort, number: u64, mix: &Mix) -> Action {
     let fresh = || Name::from(format!("e{number}").as_str());
-    let reads = random.chance(400);
+    let reads = random.chance(mix.reads_permille);
+    if !reads && sort.may_be_deleted() && random.chance(mix.deletes_permille) {
+        return Action::Delete;
+    }
     match sort {
+        // Twins are to have the same, as far as may be.
+        Sort::Set if mix.twins && !reads => Action::Add { element: Name::from("one") },
         Sort::Set | Sort::LinearSet => match random.below(0, 10) {
             _ if reads => Action::Read(Part::Set),
             0..5 => Action::Add { element: fresh() },

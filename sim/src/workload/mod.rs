@@ -1,14 +1,18 @@
 //! Clients: what they ask, whom, and what they remember of it.
 
 mod asking;
+mod mix;
 mod others;
 mod recorder;
+mod twins;
+mod written;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coterie_check::{BucketId, Level, Name, Nanos, SessionId};
 use coterie_crdt::Context;
+use coterie_ring::Partitioner;
 use coterie_wire::{Key, Levels, Outcome, Request, RequestId, Response, SessionDots};
 
 use crate::network::NodeIndex;
@@ -16,9 +20,10 @@ use crate::options::Options;
 use crate::random::Random;
 
 pub use asking::{Asked, Bucket, Sort};
-pub use others::Written;
+pub use mix::Mix;
 pub use recorder::Recorder;
 pub(crate) use recorder::dot;
+pub use written::Written;
 
 /// A client with one connection at a time.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub struct Pending {
     pub asked: Asked,
     /// The name of the request.
     pub request: RequestId,
+    /// Whether its time is over when it comes.
+    pub late: bool,
 }
 
 /// All clients, and what they were told.
@@ -66,6 +73,9 @@ pub struct Workload {
     pub left: usize,
     operations: u64,
     sessions: u64,
+    mix: Mix,
+    /// Names of keys, where they are not just numbered.
+    names: Vec<String>,
     keys: u64,
     patience: Duration,
     loses: bool,
@@ -84,6 +94,8 @@ impl Workload {
             left: options.operations,
             operations: 0,
             sessions: 0,
+            mix: options.mix.clone(),
+            names: names(options),
             keys: options.keys as u64,
             patience: options.patience,
             loses: options.loses(),
@@ -119,8 +131,21 @@ impl Workload {
     pub fn ask(&mut self, client: usize, now: Duration) -> (u64, Request) {
         self.operations += 1;
         let number = self.operations;
-        let asked = Asked::draw(&mut self.random, number, self.keys, self.loses);
-        (number, self.request(client, now, number, asked))
+        let mix = (&self.mix, &self.names[..], self.keys);
+        let asked = Asked::draw(&mut self.random, number, mix, self.loses);
+        let late = self.random.chance(self.mix.late_permille);
+        let mut request = self.request(client, now, number, asked);
+        if late {
+            request.time_left = Duration::ZERO;
+            self.pending.get_mut(&number).expect("it was just asked").late = true;
+        }
+        (number, request)
+    }
+
+    /// How long clients wait.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The request for what a client asks, which from now on is pending.
@@ -146,7 +171,9 @@ impl Workload {
         };
         let invoked = nanos(now);
         let session = asking.session;
-        self.pending.insert(number, Pending { client, node, session, invoked, asked, request });
+        let late = false;
+        let pending = Pending { client, node, session, invoked, asked, request, late };
+        self.pending.insert(number, pending);
         wire
     }
 
@@ -173,6 +200,8 @@ impl Workload {
     pub fn abandoned(&mut self, number: u64, pending: &Pending) {
         if pending.asked.action.is_some() {
             self.recorder.abandoned(number, pending);
+        } else {
+            self.written.abandoned(&pending.asked);
         }
         self.clients[pending.client].node = None;
     }
@@ -200,6 +229,15 @@ impl Workload {
             memory.epoch = memory.epoch.min(epoch);
         }
     }
+}
+
+fn names(options: &Options) -> Vec<String> {
+    if !options.mix.twins {
+        return Vec::new();
+    }
+    let partitioner = Partitioner::new(options.partitions).expect("a power of two");
+    let pairs = options.keys as u64 / 2;
+    twins::names(partitioner, Bucket::Strict.name(), Sort::Set.prefix(), pairs)
 }
 
 /// The time of a history.

@@ -1,104 +1,38 @@
-//! Keys of types that the checkers know nothing of: what is there in the end was written, and is the same
-//! everywhere.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Operations on keys of types that the checkers know nothing of.
 
 use bytes::Bytes;
 use coterie_crdt::Score;
 use coterie_crdt::operation::{
     AddCondition, Condition, HashOperation, HyperLogLogOperation, KeyOperation, ListEnd,
-    ListOperation, MapOperation, MapPath, Operation, Reply, SetKind, SetOperation, SetVerb,
+    ListOperation, MapOperation, MapPath, Operation, SetKind, SetOperation, SetVerb,
     SortedSetOperation,
 };
 use coterie_ring::Level;
-use coterie_wire::{Key, Outcome, Response};
+use coterie_wire::Key;
 
-use super::{Asked, Bucket, Pending};
+use super::{Asked, Bucket, Mix};
 use crate::random::Random;
 
 /// Keys of each of these types.
 const KEYS: u64 = 2;
 
-/// What clients tried to write, by key.
-#[derive(Clone, Debug, Default)]
-pub struct Written {
-    values: BTreeMap<Key, BTreeSet<Bytes>>,
-    /// What a read showed that nobody had tried to write.
-    pub phantoms: Vec<String>,
-}
+/// Elements that are added to a large set at a time.
+const LARGE_ADDS: u64 = 400;
 
-impl Written {
-    /// A client asks for this.
-    pub(super) fn asked(&mut self, asked: &Asked) {
-        let values = self.values.entry(asked.key.clone()).or_default();
-        match &asked.operation {
-            Operation::List(ListOperation::Push(_, pushed)) => {
-                values.extend(pushed.iter().cloned())
-            }
-            Operation::Set(SetOperation { verb: SetVerb::Add(added), .. }) => {
-                values.extend(added.iter().cloned());
-            }
-            Operation::Hash(HashOperation::Set(fields)) => {
-                values.extend(fields.iter().map(|(_, value)| value.clone()));
-            }
-            Operation::Map(MapOperation::Set { value, .. }) => {
-                values.insert(value.clone());
-            }
-            Operation::SortedSet(SortedSetOperation::Add { members, .. }) => {
-                values.extend(members.iter().map(|(member, _)| member.clone()));
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn answered(&mut self, pending: &Pending, response: &Response) {
-        if let Outcome::Done(answered) = &response.outcome
-            && let Some(Ok(reply)) = answered.replies.first()
-        {
-            self.check(&pending.asked.key, reply, "an answer");
-        }
-    }
-
-    /// Notes what a reply shows that was not written.
-    pub fn check(&mut self, key: &Key, reply: &Reply, whose: &str) {
-        let Some(values) = self.values.get(key) else { return };
-        let shown: Vec<&Bytes> = match reply {
-            Reply::Values(shown) => shown.iter().flatten().collect(),
-            Reply::Pairs(pairs) => pairs.iter().map(|(_, value)| value).collect(),
-            Reply::Entries(entries) => entries.iter().map(|(_, value)| value).collect(),
-            Reply::Scored(scored) => scored.iter().map(|(member, _)| member).collect(),
-            _ => Vec::new(),
-        };
-        for phantom in shown.into_iter().filter(|value| !values.contains(*value)) {
-            self.phantoms.push(format!("{key:?} shows {phantom:?} in {whose}: nobody wrote it"));
-        }
-    }
-
-    /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.values.keys()
-    }
-
-    /// The read that shows all of a key.
-    #[must_use]
-    pub fn whole(key: &Key) -> Operation {
-        match key.name().first() {
-            Some(b'l') => Operation::List(ListOperation::Range { start: 0, stop: -1 }),
-            Some(b'h') => Operation::Hash(HashOperation::All),
-            Some(b'm') => Operation::Map(MapOperation::Entries(None)),
-            Some(b'g') => members(),
-            Some(b'z') => Operation::SortedSet(SortedSetOperation::Count),
-            _ => Operation::HyperLogLog(HyperLogLogOperation::Registers),
-        }
-    }
-}
-
-fn members() -> Operation {
+pub(super) fn members() -> Operation {
     Operation::Set(SetOperation { kind: SetKind::RemoveWins, verb: SetVerb::Members })
 }
 
 /// An operation on a key of another type.
-pub(super) fn draw(random: &mut Random, number: u64, (write, read): (Level, Level)) -> Asked {
+pub(super) fn draw(
+    random: &mut Random,
+    number: u64,
+    mix: &Mix,
+    (write, read): (Level, Level),
+) -> Asked {
+    if random.chance(mix.large_permille) {
+        return add_to_large(number, write);
+    }
     let bucket = if random.chance(400) { Bucket::Sloppy } else { Bucket::Strict };
     let value = Bytes::from(format!("v{number}"));
     let few = Bytes::from(format!("few{}", random.below(0, 5)));
@@ -175,6 +109,15 @@ pub(super) fn draw(random: &mut Random, number: u64, (write, read): (Level, Leve
     };
     let key = Key::new(bucket.name(), format!("{prefix}{}", random.below(0, KEYS)));
     Asked { bucket, key, action: None, operation, write: Some(write), read: Some(read) }
+}
+
+/// Many elements for the large set: read only at the end, as a read of all of it would be too large.
+fn add_to_large(number: u64, write: Level) -> Asked {
+    let bucket = Bucket::Strict;
+    let added = (0..LARGE_ADDS).map(|index| Bytes::from(format!("v{number}-{index}"))).collect();
+    let operation = Operation::Set(SetOperation::new(SetVerb::Add(added)));
+    let key = Key::new(bucket.name(), "x0");
+    Asked { bucket, key, action: None, operation, write: Some(write), read: Some(Level::One) }
 }
 
 fn guarded(verb: SetVerb) -> Operation {

@@ -32,7 +32,7 @@ impl Recorder {
         for of in Bucket::ALL {
             let (replicas, kind) = match of {
                 Bucket::Strict => (options.replicas, BucketKind::Strict),
-                Bucket::Sloppy => (3, BucketKind::Sloppy),
+                Bucket::Sloppy => (options.sloppy_replicas, BucketKind::Sloppy),
                 Bucket::Strong => (3, BucketKind::Strong),
             };
             let replicas = u32::from(replicas);
