@@ -127,7 +127,7 @@ fn look_at_scrubs(cluster: &mut Cluster) {
     let mut repaired = Vec::new();
     for (index, node) in cluster.nodes.iter().enumerate() {
         let lanes = node.process.iter().flat_map(|process| &process.lanes);
-        for counters in lanes.map(|driver| driver.lane().shared().counters) {
+        for counters in lanes.map(|seat| seat.driver.lane().shared().counters) {
             if counters.scrubbed_keys + counters.scrubbed_leaves + counters.damaged_keys > 0 {
                 repaired
                     .push(format!("a scrub of node {index} found what was not so: {counters:?}"));

@@ -24,6 +24,37 @@ const fn value(mutant: Value, profile: Profile, seed: u64) -> (Bug, Profile, u64
 
 /// Which seed of which profile catches which bug: the first of those that hold without it.
 const CAUGHT: &[(Bug, Profile, u64)] = &[
+    decision(Decision::DoubleCoordination, Profile::Mixed, 1),
+    decision(Decision::AckBeforeSync, Profile::Mixed, 1),
+    decision(Decision::ExpiredExecuted, Profile::Hot, 1),
+    decision(Decision::HintToLeaver, Profile::Mixed, 2),
+    decision(Decision::CountedHintDropped, Profile::Island, 43),
+    decision(Decision::HintDeletedUnacknowledged, Profile::Island, 1),
+    decision(Decision::FallbackActorKept, Profile::Island, 1),
+    decision(Decision::ActorsSurviveLoss, Profile::Power, 2),
+    decision(Decision::AmnesiacCounts, Profile::Mixed, 35),
+    decision(Decision::DotReuseAfterReacquisition, Profile::Forgetting, 21),
+    decision(Decision::PurgeByClock, Profile::Mixed, 1),
+    decision(Decision::PurgeBeforeAllReports, Profile::Forgetting, 1),
+    decision(Decision::PurgeWithHints, Profile::Forgetting, 1),
+    decision(Decision::DropWithoutCompare, Profile::Mixed, 1),
+    decision(Decision::EpochNotDurable, Profile::Mixed, 1),
+    decision(Decision::DotReuseAfterPurge, Profile::Mixed, 1),
+    decision(Decision::ReadWithWriteBack, Profile::Hot, 2),
+    decision(Decision::XorLeaf, Profile::Twins, 4),
+    value(Value::DotReuse, Profile::Mixed, 1),
+    value(Value::DeltaClaimsContext, Profile::Mixed, 1),
+    value(Value::PartialClaimsContext, Profile::Mixed, 297),
+    value(Value::BothSidesKeep, Profile::Mixed, 1),
+    value(Value::DigestOfContextOnly, Profile::Mixed, 37),
+    value(Value::DigestWithoutContext, Profile::Mixed, 1),
+    value(Value::ResetToZero, Profile::Mixed, 11),
+    value(Value::ResetWithoutAmounts, Profile::Mixed, 11),
+    value(Value::DotSpansCells, Profile::Large, 1),
+    value(Value::NoEventDot, Profile::Mixed, 1),
+    value(Value::SettleUncovered, Profile::Forgetting, 2),
+    value(Value::RemovalForgotten, Profile::Mixed, 5),
+    value(Value::ContextClaimedTooEarly, Profile::Large, 1),
 ];
 
 /// Runs `look` for each of `all` by two threads, and what they say.

@@ -24,7 +24,7 @@ const ALONE: Range<u64> = 1..26;
 const ALONE_FULL: Range<u64> = 1..251;
 
 /// Seeds of each profile.
-const PUSHED: Range<u64> = 1..26;
+const PUSHED: Range<u64> = 1..11;
 
 /// The same at full size.
 const PUSHED_FULL: Range<u64> = 1..501;
