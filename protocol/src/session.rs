@@ -3,10 +3,14 @@
 //! A session remembers, for each key that it wrote, the dots that not every owner has acknowledged, and hands them along
 //! with its next request on that key: an owner that lacks them is passed over or waited for. Every write mints a dot,
 //! those that only remove too, so this holds for all of them. A monotonic session also remembers what it has read.
+//!
+//! In sloppy buckets fallbacks answer reads where no owner can be reached. So there what every owner has is remembered too,
+//! as long as there is room (docs/decisions/0461).
 
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut, Bytes};
+use coterie_crdt::Context;
 use coterie_crdt::encoding::{decode_context, encode_context};
 use coterie_ring::{BucketKind, BucketPolicy, Level};
 use coterie_wire::{ChangedDots, Key, Levels, Outcome, Request, SessionDots};
@@ -19,7 +23,7 @@ pub const KEYS_MAX: usize = 1_024;
 /// The bytes of a token at most: what a client sends is no larger, and what would be is not given out.
 pub const TOKEN_BYTES_MAX: usize = 64 << 10;
 
-const TOKEN_VERSION: u8 = 1;
+const TOKEN_VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 8;
 
 /// What a session promises.
@@ -62,13 +66,15 @@ pub struct TokenTooLarge;
 pub struct Session {
     guarantee: Guarantee,
     keys: BTreeMap<Key, SessionDots>,
+    /// How many of them every owner has.
+    everywhere: usize,
 }
 
 impl Session {
     /// One that has done nothing yet.
     #[must_use]
     pub fn new(guarantee: Guarantee) -> Self {
-        Session { guarantee, keys: BTreeMap::new() }
+        Session { guarantee, ..Session::default() }
     }
 
     /// The same with another promise from here on. What it remembers it goes on to show.
@@ -92,7 +98,8 @@ impl Session {
     /// What a request on `key` has to wait for, so that nothing is forgotten.
     #[must_use]
     pub fn patience(&self, key: &Key) -> Patience {
-        let room = self.keys.len() < KEYS_MAX || self.keys.contains_key(key);
+        // What is everywhere gives way.
+        let room = self.keys.len() - self.everywhere < KEYS_MAX || self.keys.contains_key(key);
         if room { Patience::Level } else { Patience::AllOwners }
     }
 
@@ -118,37 +125,74 @@ impl Session {
                 // What one quorum has shown of a write that is not yet acknowledged, the next may lack.
                 let (mut dots, epoch) = answered.seen.clone();
                 dots.join(&answered.changed.minted.iter().copied().collect());
-                self.remember(key, SessionDots { dots, epoch })
+                self.remember(key, (&dots, epoch), false)
             }
             Outcome::Done(answered) if answered.everywhere => {
-                self.keys.remove(key);
+                self.is_everywhere(key, policy.kind, &answered.changed);
                 true
             }
             Outcome::Done(answered) => {
-                always_seen(policy, levels) || self.remember(key, minted(&answered.changed))
+                always_seen(policy, levels) || self.remember_minted(key, &answered.changed, false)
             }
             // Too few hold it for any level to be sure to see it.
-            Outcome::Unknown { changed, .. } => self.remember(key, minted(changed)),
+            Outcome::Unknown { changed, .. } => self.remember_minted(key, changed, false),
             Outcome::Refused(_) | Outcome::Unavailable(_) => true,
         }
     }
 
-    fn remember(&mut self, key: &Key, more: SessionDots) -> bool {
-        if more.dots.is_empty() {
+    /// Every owner has taken a write in, and so its dots and those that it observed: what else the session wrote to the key
+    /// they may still lack. Where no owner can be reached, fallbacks answer reads of sloppy buckets from what they keep, so
+    /// there it is remembered all the same.
+    fn is_everywhere(&mut self, key: &Key, kind: BucketKind, changed: &ChangedDots) {
+        let mut held = changed.observed.clone();
+        held.join(&changed.minted.iter().copied().collect());
+        let known = self.keys.get(key);
+        let all = known.is_none_or(|known| known.everywhere || known.are_in(&held));
+        if kind == BucketKind::Sloppy {
+            self.remember_minted(key, changed, all);
+        } else if all {
+            let forgotten = self.keys.remove(key);
+            self.everywhere -= usize::from(forgotten.is_some_and(|dots| dots.everywhere));
+        }
+    }
+
+    fn remember_minted(&mut self, key: &Key, changed: &ChangedDots, everywhere: bool) -> bool {
+        let minted = changed.minted.iter().copied().collect();
+        self.remember(key, (&minted, changed.epoch), everywhere)
+    }
+
+    fn remember(&mut self, key: &Key, (dots, epoch): (&Context, u64), everywhere: bool) -> bool {
+        if dots.is_empty() {
             return true;
         }
         if let Some(known) = self.keys.get_mut(key) {
-            known.dots.join(&more.dots);
-            known.epoch = known.epoch.min(more.epoch);
-            return true;
-        }
-        let room = self.keys.len() < KEYS_MAX;
-        if room {
+            known.learn(dots, epoch);
+            self.everywhere -= usize::from(known.everywhere);
+            known.everywhere = everywhere;
+        } else {
+            if self.keys.len() >= KEYS_MAX && (everywhere || !self.make_room()) {
+                return false;
+            }
             // A copy: what a front door cut the name from may be much larger.
             let copy = Bytes::copy_from_slice;
-            self.keys.insert(Key::new(copy(key.bucket()), copy(key.name())), more);
+            let key = Key::new(copy(key.bucket()), copy(key.name()));
+            let dots = SessionDots { everywhere, ..SessionDots::new(dots.clone(), epoch) };
+            self.keys.insert(key, dots);
         }
-        room
+        self.everywhere += usize::from(everywhere);
+        true
+    }
+
+    /// Forgets a key of which every owner has all: only where none of them can be reached is less shown of it. False
+    /// where there is none.
+    fn make_room(&mut self) -> bool {
+        let everywhere = |(_, seen): &(&Key, &SessionDots)| seen.everywhere;
+        let Some(key) = self.keys.iter().find(everywhere).map(|(key, _)| key.clone()) else {
+            return false;
+        };
+        self.keys.remove(&key);
+        self.everywhere -= 1;
+        true
     }
 
     /// The session as a token, for a client that speaks without connections.
@@ -156,14 +200,25 @@ impl Session {
     /// # Errors
     /// [`TokenTooLarge`]
     pub fn token(&self) -> Result<Bytes, TokenTooLarge> {
+        // What is everywhere gives way.
+        let rest = || self.token_of(|dots| !dots.everywhere);
+        self.token_of(|_| true).or_else(|_too_large| rest())
+    }
+
+    fn token_of(&self, taken: impl Fn(&SessionDots) -> bool) -> Result<Bytes, TokenTooLarge> {
         let mut out = vec![TOKEN_VERSION, u8::from(self.guarantee == Guarantee::MonotonicReads)];
-        for (key, dots) in &self.keys {
+        for (key, seen) in self.keys.iter().filter(|(_, dots)| taken(dots)) {
             put(&mut out, key.bucket());
             put(&mut out, key.name());
-            out.put_u64(dots.epoch);
-            let mut context = Vec::new();
-            encode_context(&mut context, &dots.dots);
-            put(&mut out, &context);
+            out.put_u8(u8::from(seen.everywhere));
+            let epochs = seen.by_epoch().count();
+            out.put_u8(u8::try_from(epochs).expect("a session tells a few epochs apart"));
+            for (epoch, dots) in seen.by_epoch() {
+                out.put_u64(epoch);
+                let mut context = Vec::new();
+                encode_context(&mut context, dots);
+                put(&mut out, &context);
+            }
             if out.len() + CHECKSUM_BYTES > TOKEN_BYTES_MAX {
                 return Err(TokenTooLarge);
             }
@@ -194,9 +249,20 @@ impl Session {
         let mut session = Session::new(guarantee);
         while body.has_remaining() {
             let (bucket, name) = (get(&mut body)?, get(&mut body)?);
-            let epoch = body.try_get_u64().map_err(|_short| TokenError::Damaged)?;
-            let dots = decode_context(&get(&mut body)?).map_err(|_error| TokenError::Damaged)?;
-            session.keys.insert(Key::new(bucket, name), SessionDots { dots, epoch });
+            let everywhere = match body.try_get_u8() {
+                Ok(flag @ (0 | 1)) => flag == 1,
+                Ok(_) | Err(_) => return Err(TokenError::Damaged),
+            };
+            let mut dots = SessionDots { everywhere, ..SessionDots::default() };
+            for _ in 0..body.try_get_u8().map_err(|_short| TokenError::Damaged)? {
+                let epoch = body.try_get_u64().map_err(|_short| TokenError::Damaged)?;
+                let some = decode_context(&get(&mut body)?);
+                dots.learn(&some.map_err(|_error| TokenError::Damaged)?, epoch);
+            }
+            if session.keys.insert(Key::new(bucket, name), dots).is_some() {
+                return Err(TokenError::Damaged);
+            }
+            session.everywhere += usize::from(everywhere);
         }
         if session.keys.len() > KEYS_MAX {
             return Err(TokenError::Damaged);
@@ -230,10 +296,6 @@ fn owners_of(level: Level, replicas: u8) -> u8 {
     }
 }
 
-fn minted(changed: &ChangedDots) -> SessionDots {
-    SessionDots { dots: changed.minted.iter().copied().collect(), epoch: changed.epoch }
-}
-
 fn put(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_u32(u32::try_from(bytes.len()).expect("keys and contexts are shorter than 4 GiB"));
     out.extend_from_slice(bytes);
@@ -249,7 +311,7 @@ fn get(body: &mut Bytes) -> Result<Bytes, TokenError> {
 
 #[cfg(test)]
 mod tests {
-    use coterie_crdt::{Actor, Context, Dot};
+    use coterie_crdt::{Actor, Dot};
     use coterie_wire::{Answered, QuorumCount, RequestId, Unavailable};
     use proptest::prelude::*;
 
@@ -306,17 +368,81 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_remembered_until_one_of_its_key_is_everywhere() {
+    fn a_write_is_remembered_until_one_that_has_observed_it_is_everywhere() {
         let (strict, mut session) = (BucketPolicy::default(), Session::default());
         let weak = request(1, at(Level::One, Level::One));
         session.learn(&weak, &strict, &wrote(1, 5, false));
         session.learn(&weak, &strict, &wrote(2, 4, false));
         let seen = session.dots(&key(1));
-        assert!(seen.dots.contains(Dot::new(Actor(1), 1)) && seen.epoch == 4);
+        assert_eq!(seen.since(0), seen);
         session.learn(&weak, &strict, &Outcome::Unavailable(Unavailable::Nobody));
         assert_eq!(session.dots(&key(1)), seen);
         session.learn(&weak, &strict, &wrote(3, 5, true));
+        assert_eq!(session.dots(&key(1)), seen, "owners that have the third may lack the others");
+        let Outcome::Done(mut replaced) = wrote(4, 5, true) else { unreachable!() };
+        replaced.changed.observed = (1..4).map(|sequence| Dot::new(Actor(1), sequence)).collect();
+        session.learn(&weak, &strict, &Outcome::Done(replaced));
         assert_eq!(session.dots(&key(1)), SessionDots::default());
+    }
+
+    #[test]
+    fn what_every_owner_of_a_sloppy_bucket_has_is_remembered_until_the_room_is_needed() {
+        let sloppy = BucketPolicy { kind: BucketKind::Sloppy, ..BucketPolicy::default() };
+        let mut session = Session::default();
+        let weak = |n| request(n, at(Level::One, Level::One));
+        let before = |session: &Session, n| !session.dots(&key(n)).is_empty();
+        for n in 0..KEYS_MAX + 9 {
+            assert!(session.learn(&weak(n), &sloppy, &wrote(1, 0, true)));
+        }
+        assert_eq!(session.keys(), KEYS_MAX);
+        assert!(before(&session, 7));
+        assert_eq!(Session::open(&session.token().unwrap()), Ok(session.clone()));
+        for n in 0..KEYS_MAX {
+            let other = 10_000 + n;
+            assert_eq!(session.patience(&key(other)), Patience::Level);
+            assert!(session.learn(&weak(other), &sloppy, &wrote(1, 0, false)));
+            assert!(before(&session, other));
+        }
+        assert!(!before(&session, 7));
+        assert_eq!(session.patience(&key(7)), Patience::AllOwners);
+        assert!(session.learn(&weak(7), &sloppy, &wrote(1, 0, true)));
+        assert!(!session.learn(&weak(7), &sloppy, &wrote(1, 0, false)));
+        let Outcome::Done(mut replaced) = wrote(2, 0, true) else { unreachable!() };
+        replaced.changed.observed.insert(Dot::new(Actor(1), 1));
+        assert!(session.learn(&weak(10_000), &sloppy, &Outcome::Done(replaced)));
+        assert_eq!(session.patience(&key(7)), Patience::Level);
+    }
+
+    #[test]
+    fn what_is_written_after_a_purge_is_not_taken_for_older() {
+        let (strict, mut session) = (BucketPolicy::default(), Session::default());
+        let weak = request(1, at(Level::One, Level::One));
+        for (sequence, epoch) in [(1, 0), (2, 1), (3, 1), (4, 0)] {
+            session.learn(&weak, &strict, &wrote(sequence, epoch, false));
+        }
+        let dots = |sequences: [u64; 2]| -> Context {
+            sequences.into_iter().map(|sequence| Dot::new(Actor(1), sequence)).collect()
+        };
+        let seen = session.dots(&key(1));
+        assert_eq!(seen.by_epoch().collect::<Vec<_>>(), [(0, &dots([1, 4])), (1, &dots([2, 3]))]);
+        assert_eq!(seen.since(1), SessionDots::new(dots([2, 3]), 1));
+        assert_eq!(seen.not_in(&dots([1, 4])), SessionDots::new(dots([2, 3]), 1));
+        assert_eq!(Session::open(&session.token().unwrap()), Ok(session));
+    }
+
+    #[test]
+    fn a_session_tells_a_few_epochs_apart_and_counts_the_lowest_as_later_than_they_are() {
+        let (strict, mut session) = (BucketPolicy::default(), Session::default());
+        let weak = request(1, at(Level::One, Level::One));
+        for epoch in 0..1_000 {
+            session.learn(&weak, &strict, &wrote(epoch + 1, epoch, false));
+        }
+        let seen = session.dots(&key(1));
+        let all = (1..1_001).map(|sequence| Dot::new(Actor(1), sequence)).collect();
+        assert!(seen.are_in(&all));
+        let epochs: Vec<u64> = seen.by_epoch().map(|(epoch, _)| epoch).collect();
+        assert_eq!(epochs, [996, 997, 998, 999]);
+        assert!(seen.since(996).by_epoch().any(|(_, dots)| dots.contains(Dot::new(Actor(1), 1))));
     }
 
     #[test]
@@ -342,7 +468,9 @@ mod tests {
         assert!(session.learn(&weak(KEYS_MAX), &strict, &wrote(1, 0, true)));
         assert!(!session.learn(&weak(KEYS_MAX), &strict, &wrote(1, 0, false)));
         assert_eq!(session.keys(), KEYS_MAX);
-        session.learn(&weak(7), &strict, &wrote(2, 0, true));
+        let Outcome::Done(mut replaced) = wrote(2, 0, true) else { unreachable!() };
+        replaced.changed.observed.insert(Dot::new(Actor(1), 1));
+        session.learn(&weak(7), &strict, &Outcome::Done(replaced));
         assert_eq!(session.patience(&key(KEYS_MAX)), Patience::Level);
     }
 

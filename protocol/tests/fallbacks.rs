@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use coterie_crdt::operation::{Operation, Reply, SetOperation, SetVerb, StringOperation};
 use coterie_protocol::rows::Space;
+use coterie_protocol::session::Session;
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
 use coterie_wire::peer::purge::{Purge, Said};
 use coterie_wire::{
@@ -250,7 +251,7 @@ fn a_session_reads_what_it_wrote_at_any_level() {
     read.levels.read = Some(Level::One);
     assert_eq!(cluster.done(owners[2], read.clone()).replies, [Ok(Reply::Values(vec![]))]);
     let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    read.session = SessionDots::new(dots, written.changed.epoch);
     let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
     assert_eq!(cluster.done(owners[2], read.clone()).replies, seen);
     assert_eq!(cluster.done(owners[0], read).replies, seen, "whoever has it asks nobody");
@@ -271,7 +272,7 @@ fn what_a_session_wrote_and_cannot_be_reached_is_unavailable_not_absent() {
     let mut read = cluster.request(&key, members());
     read.levels.read = Some(Level::One);
     let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    read.session = SessionDots::new(dots, written.changed.epoch);
     assert_eq!(cluster.ask(owners[2], read), Outcome::Unavailable(Unavailable::Session));
 }
 
@@ -305,6 +306,43 @@ fn a_session_is_not_shown_less_than_it_wrote_while_owners_go_on_to_a_later_epoch
     let mut read = cluster.request(&key, members());
     read.levels.read = Some(Level::One);
     let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots { dots, epoch: written.changed.epoch };
+    read.session = SessionDots::new(dots, written.changed.epoch);
     assert_eq!(cluster.ask(owners[0], read), Outcome::Unavailable(Unavailable::Session));
+}
+
+#[test]
+fn what_a_session_wrote_after_a_purge_is_not_taken_for_purged() {
+    let mut cluster = sloppy(5);
+    let policy = BucketPolicy { kind: BucketKind::Sloppy, ..BucketPolicy::default() };
+    let key = key("a");
+    let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+    let mut session = Session::default();
+    let mut request = cluster.request(&key, add("w"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(owners[0], request.clone());
+    assert!(!written.everywhere);
+    session.learn(&request, &policy, &Outcome::Done(written.into()));
+    // Somebody else removes it, and what remains is purged.
+    let remove = SetOperation::new(SetVerb::Remove(vec!["w".into()]));
+    let request = cluster.request(&key, Operation::Set(remove));
+    cluster.done(owners[1], request);
+    cluster.advance(Duration::from_secs(60));
+    let purged = owners.iter().all(|owner| cluster.root(*owner, &key).is_empty());
+    assert!(purged, "remains are gone");
+    // What is written now, only a fallback has.
+    cluster.split(&owners, &others);
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(others[0], request.clone());
+    assert_eq!(written.changed.epoch, 1);
+    session.learn(&request, &policy, &Outcome::Done(written.into()));
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::One);
+    read.session = session.dots(&key);
+    assert_eq!(cluster.ask(owners[0], read.clone()), Outcome::Unavailable(Unavailable::Session));
+    // Once it is delivered nothing is missing, although nobody has the first any more.
+    cluster.heal();
+    bring_back(&mut cluster, &others);
+    let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
+    assert_eq!(cluster.done(owners[0], read).replies, seen);
 }

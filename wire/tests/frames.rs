@@ -59,7 +59,12 @@ fn bodies() -> Vec<Body> {
         operations: vec![Operation::Set(add), Operation::String(StringOperation::Get)],
         levels: Levels { write: Some(Level::Quorum), read: None },
         time_left: Duration::from_millis(1_500),
-        session: SessionDots { dots: context(), epoch: 3 },
+        session: SessionDots {
+            dots: context(),
+            epoch: 3,
+            newer: vec![(4, context())],
+            everywhere: true,
+        },
         explain: true,
     };
     let done = Answered {

@@ -47,8 +47,11 @@ impl Coordinator {
             return self.end(shared, under_way, Unavailable::Owners(count), effects);
         }
         let seen = coterie_crdt::Cells::root(&state).map(|root| root.context.clone());
-        let observes = about.request.operations.iter().any(|it| !it.writes() || it.observes());
-        if observes && !seen.unwrap_or_default().covers(&about.request.session.dots) {
+        let (operations, session) = (&about.request.operations, &about.request.session);
+        let observes = operations.iter().any(|it| !it.writes() || it.observes());
+        // A write that does not see what every owner has is one that is concurrent with it, and as available.
+        let needs = observes && !(session.everywhere && about.writes());
+        if needs && !session.are_in(&seen.unwrap_or_default()) {
             return self.end(shared, under_way, Unavailable::Session, effects);
         }
         let drawn = shared.draw_actor();

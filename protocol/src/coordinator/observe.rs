@@ -48,7 +48,7 @@ impl Coordinator {
         let operations = &about.request.operations;
         let observes = operations.iter().any(|operation| operation.observes_over(root, wall));
         let session = &about.request.session;
-        let sees = own.context().covers(&session.dots);
+        let sees = session.are_in(&own.context());
         if about.writes() && !observes && sees {
             return self.evaluate(shared, under_way, own, effects);
         }

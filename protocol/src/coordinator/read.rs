@@ -96,12 +96,12 @@ impl Gathering {
         own: &Own,
         session: &SessionDots,
     ) -> Option<Self> {
-        let lacks = !own.context().covers(&session.dots);
+        let unseen = session.not_in(&own.context());
         // What was purged nobody covers; then all there is has been shown once every owner has. Nothing is purged before
-        // every member has confirmed that it keeps no hint of that epoch.
-        let older = lacks && session.epoch < state.epoch_min;
-        let quota = if older { Quota::all() } else { plan.read };
-        let lacking = (lacks && !older).then(|| session.clone());
+        // every member has confirmed that it keeps no hint of that epoch. Dots of later epochs are there all the same.
+        let lacking = unseen.since(state.epoch_min);
+        let quota = if lacking == unseen { plan.read } else { Quota::all() };
+        let lacking = (!lacking.is_empty()).then_some(lacking);
         let readiness = quota.readiness();
         let alone = |set: &OwnerSet| state.replica.may_answer_read(set.version, readiness).is_ok();
         let fallbacks = match plan.sloppy {

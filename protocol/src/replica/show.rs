@@ -33,9 +33,8 @@ pub(super) fn find(
     let prefix = KeyPrefix::new(state.slice.partition, &read.key);
     let root = fetch::root(rows, &prefix)?;
     // Of another epoch's dots nothing can be said: the coordinator then asks all owners.
-    let session = &read.session;
-    let lacks = session.epoch > state.epoch || !root.context.covers(&session.dots);
-    if lacks && !session.dots.is_empty() {
+    let mut asked = read.session.by_epoch().filter(|(_, dots)| !dots.is_empty());
+    if asked.any(|(epoch, dots)| epoch > state.epoch || !root.context.covers(dots)) {
         return Ok(Finding::Show(ReadAnswer::Lacks));
     }
     show(&prefix, root, &read.footprint, read.digests, rows).map(Finding::Show)

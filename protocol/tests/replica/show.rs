@@ -98,7 +98,7 @@ fn what_a_session_must_see_and_is_not_here_is_said_to_be_lacking() {
     let mut bench = Bench::new(1);
     let key = Bench::key("k");
     let dots = [Dot::new(Actor(5), 1)].into_iter().collect();
-    let session = SessionDots { dots, epoch: 0 };
+    let session = SessionDots::new(dots, 0);
     let answer = show(&mut bench, &key, &Footprint::root(), None, session);
     assert_eq!(answer, ReadAnswer::Lacks);
 }

@@ -212,21 +212,18 @@ impl Workload {
             return;
         }
         let Outcome::Done(answered) = &response.outcome else { return };
-        let mut learned = Context::new();
-        let mut epoch = u64::MAX;
-        if !answered.changed.minted.is_empty() && !answered.everywhere {
-            answered.changed.minted.iter().for_each(|dot| learned.insert(*dot));
-            epoch = answered.changed.epoch;
+        let memory = client.memory.entry(pending.asked.key.clone()).or_default();
+        // Fallbacks may lack what every owner has.
+        if !answered.everywhere || pending.asked.bucket == Bucket::Sloppy {
+            let minted: Context = answered.changed.minted.iter().copied().collect();
+            if !minted.is_empty() {
+                let before = memory.is_empty() || memory.everywhere;
+                memory.learn(&minted, answered.changed.epoch);
+                memory.everywhere = before && answered.everywhere && !client.monotonic;
+            }
         }
         if client.monotonic {
-            learned.join(&answered.seen.0);
-            epoch = epoch.min(answered.seen.1);
-        }
-        if !learned.is_empty() {
-            let memory = client.memory.entry(pending.asked.key.clone());
-            let memory = memory.or_insert(SessionDots { dots: Context::new(), epoch });
-            memory.dots.join(&learned);
-            memory.epoch = memory.epoch.min(epoch);
+            memory.learn(&answered.seen.0, answered.seen.1);
         }
     }
 }
