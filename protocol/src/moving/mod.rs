@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use coterie_ring::moves::{self, SetVersion, Status};
 use coterie_ring::{NodeId, Partition};
-use coterie_wire::peer::PeerRefusal;
 use coterie_wire::peer::moving::Move;
 use coterie_wire::{Body, Message, Slice};
 
@@ -26,6 +25,7 @@ use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
 use crate::repair::sync::{Asker, Told};
+use crate::replica::admit::{self, Refusal};
 use crate::rows::{NotResident, Row, Rows};
 use crate::view::View;
 
@@ -334,18 +334,21 @@ fn announce(shared: &mut Shared, slice: Slice, effects: &mut Effects) {
 }
 
 /// Answers one that is about to bring this copy up to date.
-fn answer_offer(shared: &Shared, from: NodeId, message: &Message, effects: &mut Effects) {
+fn answer_offer(shared: &mut Shared, from: NodeId, message: &Message, effects: &mut Effects) {
     let Some(slice) = message.slice else { return };
-    let refused = |refusal| Body::Refused(refusal);
-    let body = match shared.slices.get(&slice) {
-        None => refused(PeerRefusal::NotOwner),
+    let refused = |refusal: Refusal| (Some(refusal), Body::Refused(refusal.to_peer()));
+    let (refusal, body) = match shared.slices.get(&slice) {
+        None => refused(Refusal::NotOwner),
         // It asks again; until then there is nothing to say.
         Some(state) if state.reception == crate::Reception::Dropping => return,
         Some(state) if state.replica.sets().tag() != message.layout => {
-            refused(PeerRefusal::OtherLayout { known: state.replica.sets().tag() })
+            refused(Refusal::of_other(message.layout, state.replica.sets().tag()))
         }
-        Some(state) => Body::Move(Move::Ready { life: state.life() }),
+        Some(state) => (None, Body::Move(Move::Ready { life: state.life() })),
     };
+    if let Some(refusal) = refusal {
+        admit::note(shared, from, refusal, effects);
+    }
     // The life may have been drawn a moment ago.
     let answer = shared.message(message.request, slice, body);
     effects.send_after(After::Synced, from, Class::Bulk, answer);

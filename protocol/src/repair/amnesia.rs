@@ -19,6 +19,7 @@ use crate::lane::Shared;
 use crate::moving;
 use crate::repair::sync::{self, Asker, SyncError, Told};
 use crate::repair::votes::Regained;
+use crate::replica::admit::{self, Refusal};
 use crate::slice::Reception;
 
 /// How often what is under way is looked at.
@@ -260,13 +261,16 @@ impl Amnesia {
 
 /// Answers an owner that has lost something: with what this node is fenced for, once that is on disk.
 fn answer(
-    shared: &Shared,
+    shared: &mut Shared,
     (slice, to): (Slice, NodeId),
     request: RequestId,
     effects: &mut Effects,
 ) {
     let body = match shared.slices.get(&slice) {
-        None => Body::Refused(PeerRefusal::NotOwner),
+        None => {
+            admit::note(shared, to, Refusal::NotOwner, effects);
+            Body::Refused(PeerRefusal::NotOwner)
+        }
         Some(state) if state.reception == Reception::Dropping => return,
         // What was said before is on disk when this is sent.
         Some(state) => {

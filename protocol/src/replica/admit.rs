@@ -67,6 +67,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The sender named a version that is not the one known here.
+    #[must_use]
+    pub fn of_other(named: SetVersion, known: SetVersion) -> Self {
+        if named > known {
+            Refusal::LayoutBehind { known, named }
+        } else {
+            Refusal::LayoutStale { known }
+        }
+    }
+
     /// As the answer to a write.
     #[must_use]
     pub fn to_write(self) -> Body {

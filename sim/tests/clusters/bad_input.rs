@@ -8,7 +8,7 @@ use coterie_crdt::{Actor, Clock, Delta, Dot, Footprint, Mint, State};
 use coterie_protocol::Counters;
 use coterie_protocol::rows::{Row, Space};
 use coterie_ring::moves::{Quorum, SetVersion};
-use coterie_ring::register::{Ballot, Request as RegisterAsk};
+use coterie_ring::register::{Accepted, Ballot, Request as RegisterAsk};
 use coterie_ring::{Level, NodeId, Partition};
 use coterie_sim::Options;
 use coterie_sim::cluster::Cluster;
@@ -16,11 +16,14 @@ use coterie_sim::random::Random;
 use coterie_sim::workload::Bucket;
 use coterie_wire::frame::{ClusterTag, FRAME_BYTES_MAX, FrameError, HEADER_BYTES, encode};
 use coterie_wire::peer::PeerRefusal;
+use coterie_wire::peer::amnesia::Reception;
 use coterie_wire::peer::control::ControlMessage;
 use coterie_wire::peer::hint::{HintFor, Worth};
 use coterie_wire::peer::linearizable::Query;
+use coterie_wire::peer::moving::Move;
+use coterie_wire::peer::purge::{PURGE_KEYS_MAX, Purge, Remains, Said};
 use coterie_wire::peer::read::Read;
-use coterie_wire::peer::strong::RegisterRequest;
+use coterie_wire::peer::strong::{LateVote, RegisterRequest};
 use coterie_wire::peer::sync::{Step, Sync};
 use coterie_wire::peer::write::{Change, Durability, Write};
 use coterie_wire::{Body, Key, Message, Outcome, RequestId, SessionDots, Slice};
@@ -28,7 +31,7 @@ use coterie_wire::{Body, Key, Message, Outcome, RequestId, SessionDots, Slice};
 use crate::{begun, key, request};
 
 const CLUSTER: ClusterTag = ClusterTag(0xc07e);
-/// Who sends.
+/// Who sends, where nothing else is said.
 const FROM: usize = 0;
 /// How long an answer takes at most.
 const SOON: Duration = Duration::from_millis(20);
@@ -40,6 +43,8 @@ struct Bench {
     strong: Key,
     /// An owner of both.
     to: usize,
+    /// Who sends.
+    from: usize,
     requests: u128,
 }
 
@@ -65,7 +70,7 @@ impl Bench {
         }
         let owners = cluster.owners(&key);
         let to = owners.iter().filter_map(|owner| cluster.index_of(*owner)).find(|at| *at != FROM);
-        let mut bench = Bench { cluster, key, strong, to: to.unwrap(), requests: 0 };
+        let mut bench = Bench { cluster, key, strong, to: to.unwrap(), from: FROM, requests: 0 };
         let (limit, every) = (Duration::from_secs(300), Duration::from_secs(1));
         let slice = bench.slice();
         let to = bench.cluster.nodes[bench.to].id;
@@ -121,7 +126,13 @@ impl Bench {
         let ballot = Ballot { round: 9, proposer: NodeId(0x1000), session: 1 };
         let asked = RegisterAsk::Prepare { ballot };
         let register = RegisterRequest { key: self.strong.clone(), request: asked };
+        let vote = Accepted { ballot, value: b"no value".to_vec() };
+        let late = LateVote { key: self.strong.clone(), vote };
         let step = Box::new(Step::Close { root: 7 });
+        let decided = self.decided();
+        let remains = Remains { key: self.key.clone(), digest: 7 };
+        let purge = |said| Body::Purge(Box::new(Purge { decided, said, settled: 0 }));
+        let life = Actor(77);
         [
             write(None),
             write(Some(hint)),
@@ -129,9 +140,23 @@ impl Bench {
             Body::Query(Box::new(query)),
             Body::Register(Box::new(register)),
             Body::Sync(Sync::Step { number: 1, step }),
+            Body::Vote(Box::new(late)),
+            Body::Move(Move::Offer),
+            Body::Move(Move::Pushed { fenced: set, life }),
+            Body::Reception(Reception::Ask),
+            purge(Said::Propose(vec![remains.clone()])),
+            purge(Said::Adopt),
+            purge(Said::Drop(vec![remains])),
+            purge(Said::Renew),
         ]
         .map(|body| self.message(body))
         .into()
+    }
+
+    /// The version of the decision that is in force.
+    fn decided(&self) -> SetVersion {
+        let process = self.cluster.nodes[self.to].process.as_ref().unwrap();
+        process.lanes[0].driver.lane().shared().view.decision.version()
     }
 
     fn counters(&self) -> Vec<Counters> {
@@ -156,7 +181,7 @@ impl Bench {
     fn answers(&mut self, request: RequestId, bytes: &[u8]) -> Vec<Body> {
         let rows = self.rows();
         self.cluster.overheard();
-        self.cluster.receive(FROM, self.to, bytes).unwrap();
+        self.cluster.receive(self.from, self.to, bytes).unwrap();
         self.cluster.pass(SOON);
         assert!(self.rows() == rows, "rows were changed");
         let answers = self.cluster.overheard().into_iter();
@@ -281,9 +306,22 @@ fn other_owners_and_epochs_are_answered_with_those_known_here() {
     // The kinds are in the order of `requests`. Hints are taken whatever owners their senders know, since those are looked
     // up when they are delivered, and under epochs that their keepers may not have heard of; sessions of
     // synchronisation are among whoever has a copy.
-    let owners = [(0, "OtherLayout"), (2, "NotReady"), (3, "OtherLayout"), (4, "OtherLayout")];
-    let newer =
-        [(0, "EpochAhead"), (2, "EpochAhead"), (3, "OtherEpoch"), (4, "NotVoting"), (5, "Refused")];
+    let owners = [
+        (0, "OtherLayout"),
+        (2, "NotReady"),
+        (3, "OtherLayout"),
+        (4, "OtherLayout"),
+        (6, "OtherLayout"),
+        (7, "OtherLayout"),
+    ];
+    let newer = [
+        (0, "EpochAhead"),
+        (2, "EpochAhead"),
+        (3, "OtherEpoch"),
+        (4, "NotVoting"),
+        (5, "Refused"),
+        (6, "EpochAhead"),
+    ];
     let older = [
         (0, "StaleEpoch"),
         (1, "StaleEpoch"),
@@ -291,6 +329,7 @@ fn other_owners_and_epochs_are_answered_with_those_known_here() {
         (3, "OtherEpoch"),
         (4, "NotVoting"),
         (5, "Refused"),
+        (6, "StaleEpoch"),
     ];
     let spoils: [(Spoil, &[(usize, &str)]); 5] = [
         (|message| owners_are(message, SetVersion::default()), &owners),
@@ -309,6 +348,44 @@ fn other_owners_and_epochs_are_answered_with_those_known_here() {
             let refused = bench.refused(&message);
             assert!(refused.contains(answer), "{turn}, {}: {refused}", kind(&message));
         }
+    }
+}
+
+#[test]
+fn purges_are_refused_under_another_decision_and_of_too_many_keys() {
+    let mut bench = Bench::new();
+    let decided = bench.decided();
+    let versions = [
+        SetVersion::default(),
+        SetVersion { number: decided.number + 1, ..decided },
+        SetVersion { epoch: u32::MAX, number: u64::MAX },
+    ];
+    for version in versions {
+        for mut message in bench.requests() {
+            let Body::Purge(purge) = &mut message.body else { continue };
+            purge.decided = version;
+            let refused = bench.refused(&message);
+            assert!(refused.contains("OtherLayout"), "{}: {refused}", kind(&message));
+        }
+    }
+    for mut message in bench.requests() {
+        let Body::Purge(purge) = &mut message.body else { continue };
+        let (Said::Propose(remains) | Said::Drop(remains)) = &mut purge.said else { continue };
+        *remains = vec![remains[0].clone(); PURGE_KEYS_MAX + 1];
+        assert_eq!(bench.refused(&message), "Refused(Malformed)");
+    }
+}
+
+#[test]
+fn offers_and_receptions_of_a_slice_that_the_receiver_does_not_own_are_refused() {
+    let mut bench = Bench::new();
+    let owners = bench.cluster.owners(&bench.key);
+    let sent = bench.requests();
+    let other = (0..4).find(|at| !owners.contains(&bench.cluster.nodes[*at].id)).unwrap();
+    (bench.from, bench.to) = (bench.to, other);
+    let moves = |message: &Message| matches!(message.body, Body::Move(_) | Body::Reception(_));
+    for message in sent.iter().filter(|message| moves(message)) {
+        assert_eq!(bench.refused(message), "Refused(NotOwner)", "{}", kind(message));
     }
 }
 

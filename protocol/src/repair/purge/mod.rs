@@ -35,8 +35,8 @@ use coterie_wire::peer::purge::{PURGE_KEYS_MAX, Purge, Remains, Said};
 use coterie_wire::{Body, Key, Message, Slice};
 
 use crate::effects::{After, Effects};
-use crate::event::ControlEvent;
 use crate::lane::Shared;
+use crate::replica::admit::{self, Refusal};
 use crate::rows::address::KeyPrefix;
 use crate::rows::{NotResident, Row, Rows, Space};
 use crate::strong::is_register;
@@ -170,14 +170,8 @@ impl Purges {
         effects: &mut Effects,
     ) {
         let Some(slice) = message.slice else { return };
-        let decided = shared.view.decision.version();
-        if purge.decided > decided {
-            let behind = ControlEvent::LayoutBehind { peer: from, known: purge.decided };
-            effects.control(behind);
-        }
-        if purge.decided != decided {
-            // A member that one of both does not know could hold what the other means to drop. It is asked again.
-            return;
+        if let Err(refusal) = admitted(shared, from, purge) {
+            return admit::refuse(shared, from, message, refusal, effects);
         }
         let about = member::About { slice, from, request: message.request, epoch: message.epoch };
         if !matches!(purge.said, Said::Told) {
@@ -250,6 +244,22 @@ fn roots<'k>(
         roots.push(row.and_then(|row| decode_root(&row).ok()));
     }
     Ok(Found { page: Vec::new(), roots })
+}
+
+/// Whether what a member says is heeded.
+fn admitted(shared: &Shared, from: NodeId, purge: &Purge) -> Result<(), Refusal> {
+    let known = shared.view.decision.version();
+    if purge.decided != known {
+        // A member that one of both does not know could hold what the other means to drop. It is asked again.
+        return Err(Refusal::of_other(purge.decided, known));
+    }
+    let (Said::Propose(remains) | Said::Drop(remains)) = &purge.said else {
+        return admit::member(shared, from);
+    };
+    if remains.len() > PURGE_KEYS_MAX {
+        return Err(Refusal::Malformed);
+    }
+    admit::member(shared, from)
 }
 
 /// The nodes whose word a purge needs: who may hold state or hints of the slice.
