@@ -2,17 +2,22 @@
 
 mod harness;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coterie_crdt::Kind;
 use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
+use coterie_crdt::{Actor, Kind};
+use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::rows::Space;
 use coterie_protocol::{ControlEvent, SliceState, View};
 use coterie_ring::decision::{Decision, successor};
+use coterie_ring::moves::Quorum;
 use coterie_ring::{BucketPolicy, Level, NodeId, NodeState, Partition};
-use coterie_wire::{Body, Incarnation, Key};
+use coterie_wire::peer::moving::Move;
+use coterie_wire::{Body, Incarnation, Key, Message, RequestId};
 
 use harness::{Cluster, id, key, levels};
 
@@ -195,4 +200,70 @@ fn a_former_owner_stands_in_for_owners_that_it_cannot_reach() {
     for owner in cluster.owners(&key) {
         assert_eq!(cluster.root(owner, &key).counts.live(Kind::Member), 2, "at {owner}");
     }
+}
+
+fn owned_by_the_last(cluster: &Cluster) -> Key {
+    let key = KEYS.map(key).into_iter().find(|key| cluster.owners(key).contains(&id(4)));
+    key.expect("the last node owns something")
+}
+
+#[test]
+fn a_push_to_a_copy_that_is_gone_counts_for_nothing() {
+    let may_answer = || {
+        let mut cluster = leaving();
+        let key = owned_by_the_last(&cluster);
+        let old = cluster.owners(&key);
+        let new = (1..4).map(id).find(|node| !old.contains(node)).expect("four nodes");
+        cluster.lose(|_, _, message| matches!(message.body, Body::Sync(_)));
+        let next = drained(cluster.decision());
+        decide(&mut cluster, next);
+        cluster.advance(Duration::from_secs(5));
+        let begun = state(&cluster, new, &key).expect("it is to own it");
+        let (slice, tag) = (begun.slice, begun.replica.sets().tag());
+        let index = cluster.nodes.iter().position(|node| node.id == new).expect("a node");
+        for (number, from) in old.into_iter().enumerate() {
+            let message = Message {
+                request: RequestId(number as u128),
+                slice: Some(slice),
+                layout: tag,
+                epoch: 0,
+                time_left: None,
+                trace: 0,
+                committed: None,
+                body: Body::Move(Move::Pushed { fenced: tag, life: Actor(0xdead) }),
+            };
+            cluster.deliver(index, from, message);
+        }
+        cluster.run();
+        let replica = &state(&cluster, new, &key).expect("it is to own it").replica;
+        replica.may_answer_read(tag, Quorum::Majority).is_ok()
+    };
+    assert!(!may_answer(), "what was brought went to another copy");
+    assert!(with_mutant(Mutant::PushToFormerCopy, may_answer));
+}
+
+#[test]
+fn nobody_is_brought_anything_before_the_fence_is_on_disk() {
+    let brings_before_the_sync = || {
+        let mut cluster = leaving();
+        let slice = cluster.node(id(1)).view.slice(&owned_by_the_last(&cluster));
+        let brings = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&brings);
+        cluster.lose(move |from, _, message| {
+            let brings = matches!(message.body, Body::Move(Move::Offer | Move::Pushed { .. }));
+            seen.set(seen.get() || brings && from == id(4) && message.slice == slice);
+            false
+        });
+        cluster.set_syncs(id(4), false);
+        let next = drained(cluster.decision());
+        decide(&mut cluster, next);
+        cluster.advance(Duration::from_secs(5));
+        let before = brings.get();
+        cluster.set_syncs(id(4), true);
+        cluster.advance(Duration::from_secs(5));
+        assert!(brings.get(), "it does once it is");
+        before
+    };
+    assert!(!brings_before_the_sync());
+    assert!(with_mutant(Mutant::PushBeforeFence, brings_before_the_sync));
 }

@@ -11,6 +11,7 @@ use coterie_wire::{Body, Message, RequestId, Slice};
 use super::{Moving, REPEAT};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
+use crate::mutants::{Mutant, mutant};
 use crate::repair::sync::{self, Asker, SyncError};
 
 /// How long a synchronisation that failed is left alone.
@@ -180,6 +181,8 @@ fn tell(
 ) -> RequestId {
     let request = shared.draw_request();
     let message = shared.message(request, slice, Body::Move(said));
-    effects.send_after(After::Synced, to, Class::Bulk, message);
+    // What this node says rests on its fence (invariant 17).
+    let after = if mutant(Mutant::PushBeforeFence) { After::Written } else { After::Synced };
+    effects.send_after(after, to, Class::Bulk, message);
     request
 }
