@@ -32,6 +32,8 @@ pub struct Node {
     pub backup: Option<Image>,
     /// Whether it is gone for good.
     pub gone: bool,
+    /// Whether its disk has lost what it had said is synced, which only others can know.
+    pub untold: bool,
 }
 
 /// A node's process.

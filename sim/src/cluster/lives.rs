@@ -42,6 +42,7 @@ impl Cluster {
             paused_until: Duration::ZERO,
             backup: None,
             gone: false,
+            untold: false,
         });
         index
     }
@@ -178,7 +179,9 @@ impl Cluster {
         self.kill(index);
         let node = &mut self.nodes[index];
         node.boot += 1;
+        let lies = node.disk.is_lying();
         let lost = node.disk.lose_power(&mut self.disks);
+        node.untold |= lies && lost > 0;
         let now = self.now();
         self.trace.line(now, format_args!("{index} has no power, {lost} commits are gone"));
     }

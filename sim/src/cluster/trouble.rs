@@ -35,6 +35,9 @@ pub enum Relief {
     },
 }
 
+/// How long a node that may not start yet waits.
+const START_AGAIN: Duration = Duration::from_millis(200);
+
 /// The one node that may lose what it has acknowledged.
 pub(super) const VICTIM: NodeIndex = 0;
 
@@ -181,6 +184,7 @@ impl Cluster {
                 self.nodes[node].disk.restore(image);
                 let told = self.troubles.chance(500);
                 self.nodes[node].past = if told { Past::Restored } else { Past::Continued };
+                self.nodes[node].untold = !told;
                 self.queue.after(wait, Happening::Relief(Relief::Start(node)));
                 true
             }
@@ -223,7 +227,14 @@ impl Cluster {
     pub(super) fn relieve(&mut self, relief: Relief) {
         let now = self.now();
         match relief {
-            Relief::Start(node) => self.start(node),
+            Relief::Start(node) if self.nodes[node].untold && !self.all_reach(node) => {
+                // Cut off from who could tell it what its disk has lost, it would serve without (docs/decisions/0440).
+                self.queue.after(START_AGAIN, Happening::Relief(Relief::Start(node)));
+            }
+            Relief::Start(node) => {
+                self.nodes[node].untold = false;
+                self.start(node);
+            }
             Relief::Unblock(paths) if !self.healed => {
                 for (from, to) in paths {
                     let plans = self.network.unblock(now, from, to);
@@ -244,6 +255,19 @@ impl Cluster {
                 self.queue.after(Duration::from_secs(1), Happening::Relief(Relief::Start(node)));
             }
         }
+    }
+
+    /// Whether all other members run, and they and a node reach each other.
+    fn all_reach(&self, node: NodeIndex) -> bool {
+        let now = self.now();
+        let reaches = |other: NodeIndex| {
+            let it = &self.nodes[other];
+            let runs = it.process.is_some() && it.paused_until <= now;
+            runs && self.network.passes(node, other) && self.network.passes(other, node)
+        };
+        let others = (0..self.nodes.len()).filter(|other| *other != node);
+        let mut members = others.filter(|other| !self.nodes[*other].gone && self.is_member(*other));
+        self.healed || members.all(reaches)
     }
 
     /// Everything that went wrong ends, for good.

@@ -177,6 +177,12 @@ impl Disk {
         self.has_lied |= lying;
     }
 
+    /// Whether it says that it has synced and does not.
+    #[must_use]
+    pub fn is_lying(&self) -> bool {
+        self.lying
+    }
+
     /// Whether it ever lost what it had said is synced, or may have.
     #[must_use]
     pub fn has_lied(&self) -> bool {
