@@ -346,3 +346,28 @@ fn what_a_session_wrote_after_a_purge_is_not_taken_for_purged() {
     let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
     assert_eq!(cluster.done(owners[0], read).replies, seen);
 }
+
+#[test]
+fn a_fallback_does_not_show_a_session_less_than_every_owner_has() {
+    let policy = BucketPolicy { kind: BucketKind::Sloppy, ..BucketPolicy::default() };
+    let mut cluster = sloppy(5);
+    let key = key("a");
+    let (owners, others) = (cluster.owners(&key), cluster.others(&key));
+    let mut session = Session::default();
+    let mut request = cluster.request(&key, add("w"));
+    request.levels = levels(Level::All, Level::One);
+    let written = cluster.done(owners[0], request.clone());
+    assert!(written.everywhere);
+    session.learn(&request, &policy, &Outcome::Done(written.into()));
+    cluster.split(&owners, &others);
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::One);
+    assert_eq!(cluster.done(others[0], read.clone()).replies, [Ok(Reply::Values(vec![]))]);
+    read.session = session.dots(&key);
+    assert_eq!(cluster.ask(others[0], read), Outcome::Unavailable(Unavailable::Session));
+    // A sloppy bucket stays writable, also to who has written before.
+    let mut write = cluster.request(&key, add("x"));
+    write.levels = levels(Level::Any, Level::One);
+    write.session = session.dots(&key);
+    cluster.done(others[0], write);
+}

@@ -61,13 +61,11 @@ impl Bug {
             Bug::Decision(Decision::XorLeaf) => Profile::Twins,
             Bug::Decision(
                 Decision::CountedHintDropped
-                | Decision::HintDeletedUnacknowledged
                 | Decision::FallbackActorKept
                 | Decision::StaleHintRenamed,
             ) => Profile::Island,
             Bug::Decision(
                 Decision::DotReuseAfterReacquisition
-                | Decision::PurgeBeforeAllReports
                 | Decision::PurgeWithHints
                 | Decision::PushToFormerCopy,
             ) => Profile::Forgetting,

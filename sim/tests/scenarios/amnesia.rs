@@ -20,3 +20,10 @@ fn whoever_starts_again_before_it_was_told_of_its_loss_is_told_all_the_same() {
 fn whoever_starts_ever_again_has_lost_nothing_by_that() {
     assert_kept(&[5420]);
 }
+
+/// A node whose disk had lied started while both others were out of reach, and answered at `one` without what it had lost.
+/// Nothing can be done about that, so it is not let start before it can be told.
+#[test]
+fn who_does_not_know_what_it_lost_starts_where_it_can_be_told() {
+    assert_kept(&[297]);
+}

@@ -2,6 +2,7 @@
 
 mod amnesia;
 mod membership;
+mod sessions;
 
 use coterie_sim::{Options, run};
 

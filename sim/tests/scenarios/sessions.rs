@@ -1,0 +1,23 @@
+//! Sessions that were shown less than they had written.
+
+use coterie_sim::{Profile, run};
+
+fn assert_kept(seeds: &[u64]) {
+    for seed in seeds {
+        let report = run(&Profile::Island.options(*seed), 0);
+        assert_eq!(report.violations, Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+/// All dots of a key counted as learned under its oldest purge epoch, so that a later one, which only a hint had, was taken
+/// for purged.
+#[test]
+fn a_dot_that_is_newer_than_a_purge_is_missed_where_it_is_not() {
+    assert_kept(&[37]);
+}
+
+/// What every owner had acknowledged a session forgot; then a fallback that no owner could be reached from answered it.
+#[test]
+fn what_every_owner_has_a_fallback_may_lack() {
+    assert_kept(&[3, 8, 9, 10]);
+}
