@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use coterie_protocol::control::{Answer, Command, CommandError, SyncPolicy};
+use coterie_protocol::moving::Wait;
 use coterie_protocol::repair::barrier;
 use coterie_protocol::{Counters, View};
 use coterie_ring::{NodeId, Place};
@@ -13,6 +14,7 @@ use coterie_wire::{List, Listed, Outcome, Refused, Request, Response, Slice};
 use tokio::sync::oneshot;
 
 use crate::metrics::ControlSnapshot;
+use crate::peers::PeerConnection;
 
 use super::inbox::{AnswerTo, Asked, ControlInput, LaneInput, Router};
 
@@ -66,6 +68,10 @@ pub struct LaneFacts {
     pub hints: Vec<(NodeId, u64)>,
     /// Events that wait for rows.
     pub parked: u64,
+    /// What its moves wait for, some of it.
+    pub waits: Vec<Wait>,
+    /// Its connections to other nodes.
+    pub paths: Vec<PeerConnection>,
     /// What its front doors have counted.
     pub metrics: crate::metrics::LaneSnapshot,
 }

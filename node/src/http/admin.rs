@@ -96,6 +96,11 @@ pub(super) async fn commit(State(door): State<Door>) -> Asked {
     ask_for(&door, Command::Commit).await
 }
 
+/// `POST /v1/ring/clear`
+pub(super) async fn clear(State(door): State<Door>) -> Asked {
+    ask_for(&door, Command::Clear).await
+}
+
 /// The body of `PUT /v1/ring/placement`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,9 +7,11 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::State;
 use coterie_protocol::control::{Answer, Command, MemberStatus, Status, SyncPolicy};
+use coterie_protocol::moving::Cause;
 use coterie_protocol::{Liveness, View};
 use coterie_ring::moves::OwnerSet;
 use coterie_ring::{NodeId, NodeState};
+use coterie_wire::Slice;
 use serde_json::{Value as Json_, json};
 
 use super::door::{Door, Who};
@@ -18,6 +20,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::config::Verb;
 use crate::engine::gateway::{LaneFacts, NodeFacts};
+use crate::metrics::LaneCounts;
 
 /// Fallbacks that are named.
 const FALLBACKS_MAX: usize = 8;
@@ -233,19 +236,45 @@ pub(super) async fn owners(
 /// `GET /v1/moves`
 pub(super) async fn moves(State(door): State<Door>) -> Result<Json<Json_>, Problem> {
     let status = status_of(&door).await?;
-    let progress: Vec<Json_> = status
-        .progress
-        .iter()
-        .map(|(slice, permille)| {
-            json!({"partition": slice.partition.0, "replicas": slice.replicas, "permille": permille})
+    let lanes = door.gateway().lanes();
+    let mut slices: BTreeMap<Slice, Vec<Json_>> = BTreeMap::new();
+    for wait in lanes.iter().flat_map(|lane| &lane.waits) {
+        let shown = json!({"for": id(wait.owner), "cause": cause_name(wait.cause)});
+        slices.entry(wait.slice).or_default().push(shown);
+    }
+    for slice in status.progress.keys() {
+        slices.entry(*slice).or_default();
+    }
+    let here: Vec<Json_> = slices
+        .into_iter()
+        .map(|(slice, waiting)| {
+            let permille = status.progress.get(&slice).copied().unwrap_or(0);
+            json!({"partition": slice.partition.0, "replicas": slice.replicas, "permille": permille, "waiting": waiting})
         })
         .collect();
+    let sum = |count: fn(&LaneCounts) -> u64| -> u64 {
+        lanes.iter().map(|lane| count(&lane.metrics.counts)).sum()
+    };
     Ok(Json(json!({
         "moving": status.moving,
         "done": status.done,
         "overruled": status.overruled,
-        "here": progress,
+        "rows_sent": sum(|counts| counts.moved_rows_out),
+        "bytes_sent": sum(|counts| counts.moved_bytes_out),
+        "here": here,
     })))
+}
+
+fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Down => "the new owner is down",
+        Cause::Fence => "this node's fence is not on its disk yet",
+        Cause::Offered => "the new owner has not said that it is ready",
+        Cause::Copying => "it is being copied",
+        Cause::Failed => "the last attempt failed, and is repeated",
+        Cause::Queued => "others are copied first",
+        Cause::Others => "the new owner waits for others",
+    }
 }
 
 /// `GET /v1/hints`

@@ -14,6 +14,7 @@ mod door;
 mod extract;
 mod health;
 mod listen;
+mod machine;
 mod openapi;
 mod operation;
 mod problem;

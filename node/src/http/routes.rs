@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use super::bounded::bounded;
 use super::door::{Door, Guard, Need, guard};
 use super::problem::Problem;
-use super::{admin, backups, barrier, cluster, dashboard, data, health, openapi, scan};
+use super::{admin, backups, barrier, cluster, dashboard, data, health, machine, openapi, scan};
 
 /// One thing that is served.
 pub(super) struct Route {
@@ -81,6 +81,7 @@ pub(super) const ROUTES: &[Route] = &[
     route!(get "/v1/ring/owners/{bucket}/{key}", Secret, cluster::owners, 200, "The owners and fallbacks of a key."),
     route!(get "/v1/ring/plan", Admin, admin::plan, 200, "The layout that would be decided now, and what it would move."),
     route!(post "/v1/ring/commit", Admin, admin::commit, 202, "Decide what is planned."),
+    route!(post "/v1/ring/clear", Admin, admin::clear, 202, "Take back what is asked for and not in force: nodes' states, weights and places, placement, policies of buckets."),
     route!(put "/v1/ring/placement", Admin, admin::placement, 202, "Have other owners, or spread them otherwise.", body "Placement"),
     route!(patch "/v1/nodes/{node}", Admin, admin::change_node, 202, "Give a node another weight or zone.", body "NodeChange"),
     route!(post "/v1/nodes/{node}/leave", Admin, admin::leave, 202, "Have a node hand over all it has, and leave."),
@@ -98,6 +99,7 @@ pub(super) const ROUTES: &[Route] = &[
     route!(post "/v1/operations", Secret, data::operations, 200, "Operations of any type on one key, in order, as one change.", looks_at OPERATIONS, body "Operations"),
     route!(get "/v1/explain/{bucket}/{key}", Secret, data::explain, 200, "Who said what of a key.", looks_at READ),
     route!(get "/v1/scan/{bucket}", Secret, scan::scan, 200, "The keys of a bucket, page by page.", looks_at SCAN),
+    route!(get "/v1/machine", Secret, machine::machine, 200, "What this node's machine lets it have, its clock, and how QUIC reaches the other nodes."),
     route!(get "/v1/hints", Secret, cluster::hints, 200, "Hints that this node keeps for others."),
     route!(get "/v1/repair", Secret, cluster::repair, 200, "What this node holds of each slice, and what was repaired."),
     route!(get "/v1/backups", Admin, backups::list, 200, "The backups that this node has made."),

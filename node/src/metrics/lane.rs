@@ -94,6 +94,10 @@ pub struct LaneCounts {
     pub sync_messages_out: u64,
     /// Messages about moves that were sent.
     pub move_messages_out: u64,
+    /// Rows that were sent of slices that move.
+    pub moved_rows_out: u64,
+    /// Bytes of the messages that carried them.
+    pub moved_bytes_out: u64,
 }
 
 impl LaneCounts {

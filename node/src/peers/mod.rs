@@ -96,6 +96,8 @@ pub struct PeerConnection {
     pub round_trip: Duration,
     /// The largest datagram that is sent.
     pub datagram_bytes: u16,
+    /// Packets that were sent.
+    pub sent_packets: u64,
     /// Packets that were lost and sent again.
     pub lost_packets: u64,
     /// Bytes that wait for the streams to take them.
@@ -212,6 +214,7 @@ impl Peers {
                 sent_by,
                 round_trip: path.rtt,
                 datagram_bytes: path.current_mtu,
+                sent_packets: path.sent_packets,
                 lost_packets: path.lost_packets,
                 waiting_bytes: link.outgoing.borrow().lengths().iter().sum(),
             }

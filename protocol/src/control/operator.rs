@@ -76,6 +76,10 @@ pub enum Command {
     Plan,
     /// Decide what is planned.
     Commit,
+    /// Take back what is asked for and not in force: states, weights and places of nodes that are in force, placement, and
+    /// policies of buckets that are in force. Nodes that join stay joining, new buckets stay asked for, and who is removed
+    /// stays so.
+    Clear,
     /// The voters' majority is lost for good, these nodes among them: this node alone decides what is asked for, without
     /// them, in a new epoch. If the lost majority lives after all, what it decided meanwhile is overruled.
     Force {
@@ -208,6 +212,10 @@ impl Control {
                 self.layouts.as_ref().ok_or(CommandError::NoCluster)?;
                 self.agree(Event::Commit, now, effects);
             }
+            Command::Clear => {
+                let intent = self.cleared()?;
+                self.ask_for(intent, now, effects)?;
+            }
             Command::Force { removed } => {
                 let intent = self.removing(&removed)?;
                 self.ask_for(intent, now, effects)?;
@@ -306,6 +314,27 @@ impl Control {
         for node in nodes {
             let wanted = self.node(*node)?;
             intent.set_node(*node, NodeIntent { state: NodeState::Removed, ..wanted })?;
+        }
+        Ok(intent)
+    }
+
+    /// What is asked for, with all of it taken back that can be.
+    fn cleared(&self) -> Result<Intent, CommandError> {
+        let layouts = self.layouts.as_ref().ok_or(CommandError::NoCluster)?;
+        let (decided, mut intent) = (layouts.decision.layout().snapshot().clone(), self.intent()?);
+        if intent.placement() != decided.placement() {
+            intent.set_placement(decided.placement())?;
+        }
+        for (node, in_force) in decided.nodes() {
+            let asked = intent.node(node).filter(|asked| asked.state != NodeState::Removed);
+            if asked.is_some_and(|asked| asked != in_force) {
+                intent.set_node(node, in_force.clone())?;
+            }
+        }
+        for (name, in_force) in decided.buckets() {
+            if intent.bucket(name.as_str()).is_some_and(|asked| asked != in_force) {
+                intent.set_bucket(name.clone(), in_force.clone())?;
+            }
         }
         Ok(intent)
     }

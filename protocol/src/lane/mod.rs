@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::jobs::{self, Jobs};
 use crate::linearizable::Linearizable;
 use crate::listing::{self, Listings};
-use crate::moving::Moving;
+use crate::moving::{Moving, Wait};
 use crate::repair::amnesia::Amnesia;
 use crate::repair::barrier::Barriers;
 use crate::repair::hints::{self, Hints};
@@ -97,6 +97,12 @@ impl Lane {
     #[must_use]
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// What moves of this lane wait for, for people: so many at most.
+    #[must_use]
+    pub fn move_waits(&self, waits_max: usize) -> Vec<Wait> {
+        self.moving.waits(&self.shared, waits_max)
     }
 
     /// Reads the rows that `event` needs. Nothing has happened yet: where they have to be fetched first, the

@@ -9,6 +9,7 @@ mod adopt;
 mod dropping;
 mod overruled;
 mod session;
+mod waiting;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::view::View;
 
 use dropping::Dropping;
 use overruled::Overruled;
+pub use waiting::{Cause, Wait};
 use work::Work;
 
 /// How often what is under way is looked at.

@@ -45,7 +45,7 @@ impl Session {
 impl Moving {
     /// The owners that this node has to bring up to date: those that need its push, and where its copy is to go,
     /// all that stay.
-    fn receivers(&self, shared: &Shared, slice: Slice) -> Vec<NodeId> {
+    pub(super) fn receivers(&self, shared: &Shared, slice: Slice) -> Vec<NodeId> {
         let (Some(work), Some(state)) = (self.work.get(&slice), shared.slices.get(&slice)) else {
             return Vec::new();
         };

@@ -132,6 +132,37 @@ fn staged_changes_wait_for_a_commit_to_what_was_planned() {
 }
 
 #[test]
+fn what_is_asked_for_and_not_in_force_is_taken_back() {
+    let mut cluster = Cluster::grown(7, 4);
+    let in_force = |cluster: &Cluster, node: usize| {
+        let snapshot = cluster.view(node).decision.layout().snapshot().clone();
+        let nodes: Vec<_> = snapshot.nodes().map(|(id, node)| (id, node.clone())).collect();
+        let buckets: Vec<_> =
+            snapshot.buckets().map(|(name, policy)| (name.clone(), policy.clone())).collect();
+        (nodes, buckets, snapshot.placement())
+    };
+    let before = in_force(&cluster, 0);
+    cluster.sides[0] = 1;
+    cluster.run(Duration::from_secs(10));
+    cluster.command(0, Command::Weight { node: id(1), weight: 7 }).unwrap();
+    cluster.command(0, Command::Leave { node: id(2) }).unwrap();
+    let policy = BucketPolicy { write: Level::All, ..BucketPolicy::default() };
+    cluster.command(0, Command::Bucket { name: "db0".to_owned(), policy }).unwrap();
+    let Answer::Plan(plan) = *cluster.command(0, Command::Plan).unwrap() else { panic!("a plan") };
+    assert!(!plan.moves().is_empty());
+    cluster.command(0, Command::Clear).unwrap();
+    let Answer::Plan(plan) = *cluster.command(0, Command::Plan).unwrap() else { panic!("a plan") };
+    assert!(plan.moves().is_empty());
+    cluster.sides.fill(0);
+    cluster.until("nothing is asked for any more", MINUTE, |cluster| {
+        cluster.is_settled(0..4) && (0..4).all(|node| !cluster.control(node).status().pending)
+    });
+    for node in 0..4 {
+        assert_eq!(in_force(&cluster, node), before);
+    }
+}
+
+#[test]
 fn buckets_are_made_and_keep_their_replicas_and_kind() {
     let mut cluster = Cluster::grown(6, 3);
     let name = || "carts".to_owned();

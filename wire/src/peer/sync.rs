@@ -281,6 +281,63 @@ pub enum Contents {
     Large,
 }
 
+impl Contents {
+    /// How many rows it carries.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Contents::Whole(partial) => 1 + partial.cells().len(),
+            Contents::Vote(_) => 1,
+            Contents::Large => 0,
+        }
+    }
+}
+
+impl Parcel {
+    /// How many rows it carries.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Parcel::Keys(keys) => keys.iter().map(|key| key.contents.rows()).sum(),
+            Parcel::Cells(partial) => partial.cells().len(),
+        }
+    }
+}
+
+impl Sync {
+    /// How many rows it carries, for people: what is compared is not counted.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Sync::Roots { .. } | Sync::Compared { .. } => 0,
+            Sync::Step { step, .. } => match &**step {
+                Step::Key { key } => key.contents.rows(),
+                Step::Push { parcel } => parcel.rows(),
+                Step::Chunk { chunk } => chunk.cells.cells().len(),
+                Step::Slice { .. }
+                | Step::Cells { .. }
+                | Step::Open { .. }
+                | Step::Halve { .. }
+                | Step::Pull { .. }
+                | Step::Close { .. }
+                | Step::Fetch { .. } => 0,
+            },
+            Sync::Answer { answer, .. } => match &**answer {
+                Answer::Key { key } => key.contents.rows(),
+                Answer::Rows { parcel, .. } => parcel.rows(),
+                Answer::Chunk { chunk } => chunk.cells.cells().len(),
+                Answer::Leaves { .. }
+                | Answer::Same
+                | Answer::Cells { .. }
+                | Answer::Verdicts { .. }
+                | Answer::Closed { .. }
+                | Answer::Received { .. }
+                | Answer::Ended(_) => 0,
+            },
+        }
+    }
+}
+
 /// Digests of slices: of each the partition, the replica count, the epoch as a varint, and the digest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roots(pub Bytes);

@@ -14,7 +14,7 @@ use coterie_protocol::{
     Action, ClientId, Event, Lane, OpenError, SliceState, Start, View, control,
 };
 use coterie_swim::Now;
-use coterie_wire::{Listed, Outcome, Refused, Response};
+use coterie_wire::{Body, Listed, Message, Outcome, Refused, Response};
 use tokio::sync::oneshot;
 
 use crate::engine::clients::Clients;
@@ -28,6 +28,9 @@ use crate::storage::{Fetched, LaneStore, Storage, Waker};
 
 /// Events of one turn at most: so many are committed as one batch.
 const EVENTS_PER_TURN_MAX: usize = 512;
+
+/// What moves wait for is shown to people: so much of it.
+const MOVE_WAITS_MAX: usize = 256;
 
 /// What a lane's thread is started with.
 #[derive(Clone, Debug)]
@@ -348,12 +351,36 @@ impl Core {
         }
     }
 
+    /// Rows of a slice that moves, in a message.
+    fn moved_rows(&self, message: &Message) -> u64 {
+        let (Body::Sync(sync), Some(slice), Some(driver)) =
+            (&message.body, message.slice, &self.driver)
+        else {
+            return 0;
+        };
+        let moves = |state: &SliceState| state.replica.sets().is_moving();
+        if driver.lane().shared().slices.get(&slice).is_some_and(moves) {
+            sync.rows() as u64
+        } else {
+            0
+        }
+    }
+
     fn carry_out(&mut self, action: Action, connections: &Connections) {
         match action {
             Action::Send { to, class, message } => {
                 connections.count(|counts| counts.sent(class, &message.body));
+                let rows = self.moved_rows(&message);
                 if let Some(peers) = &self.peers {
+                    let before = peers.counters().sent_bytes;
                     peers.send(to, class, message);
+                    if rows > 0 {
+                        let bytes = peers.counters().sent_bytes - before;
+                        connections.count(|counts| {
+                            counts.moved_rows_out += rows;
+                            counts.moved_bytes_out += bytes;
+                        });
+                    }
                 }
             }
             Action::Respond { client, response } => {
@@ -392,6 +419,8 @@ impl Core {
             slices: shared.slices.values().map(slice).collect(),
             hints: shared.hints.owners().collect(),
             parked: driver.parked() as u64,
+            waits: driver.lane().move_waits(MOVE_WAITS_MAX),
+            paths: self.peers.as_ref().map(|peers| peers.connections()).unwrap_or_default(),
             metrics: connections.metrics(),
         });
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use coterie_protocol::control::{Answer, Command, CommandError};
+use coterie_protocol::moving;
 use coterie_protocol::repair::barrier::{Cause, Lacking, Outcome, Scope};
 use coterie_protocol::{Liveness, View};
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState, Partition};
@@ -77,6 +78,7 @@ async fn each_command_reaches_control_as_it_was_meant() {
     let nodes = |path: &str| path.replace("{node}", &node.to_string());
     let cases = [
         ("POST", "/v1/ring/commit", json!({}), Command::Commit),
+        ("POST", "/v1/ring/clear", json!({}), Command::Clear),
         ("POST", "/v1/nodes/{node}/leave", json!({}), Command::Leave { node }),
         ("POST", "/v1/nodes/{node}/stay", json!({}), Command::Stay { node }),
         ("PATCH", "/v1/nodes/{node}", json!({"weight": 5}), Command::Weight { node, weight: 5 }),
@@ -207,6 +209,34 @@ async fn a_barrier_says_whether_owners_are_equal_or_who_lacks_what() {
     barrier("{\"slice\": {\"partition\": 8, \"replicas\": 3}}", StatusCode::BAD_REQUEST).await;
     let said = barrier("{\"all\": {}}", StatusCode::GATEWAY_TIMEOUT).await;
     assert_eq!(said["lacking"][0]["cause"], json!("it is down"));
+}
+
+#[tokio::test]
+async fn moves_are_shown_with_what_was_sent_and_what_is_waited_for() {
+    let fake = Fake::new(Answers::default());
+    let mut metrics = LaneMetrics::new(1);
+    (metrics.counts.moved_rows_out, metrics.counts.moved_bytes_out) = (3, 400);
+    let slice = Slice { partition: Partition(5), replicas: 3 };
+    let waits = vec![moving::Wait { slice, owner: NodeId(2), cause: moving::Cause::Down }];
+    let facts = LaneFacts { waits, metrics: metrics.snapshot(), ..LaneFacts::default() };
+    fake.gateway.publish(facts);
+    let said = fake.call("GET", "/v1/moves").await.json();
+    assert_eq!((&said["rows_sent"], &said["bytes_sent"]), (&json!(3), &json!(400)));
+    let wait = json!({"for": NodeId(2).to_string(), "cause": "the new owner is down"});
+    assert_eq!(said["here"][0]["waiting"], json!([wait]));
+    assert_eq!(
+        (&said["here"][0]["partition"], &said["here"][0]["permille"]),
+        (&json!(5), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn the_machine_is_shown_as_it_is() {
+    let fake = Fake::new(Answers::default());
+    let said = fake.call("GET", "/v1/machine").await.json();
+    assert!(said["wall_millis"].as_u64().unwrap() > 1_700_000_000_000, "{said}");
+    assert!(said["socket_receive_bytes_max"].as_u64().unwrap() > 0, "{said}");
+    assert_eq!(said["paths"], json!([]));
 }
 
 #[tokio::test]
