@@ -212,19 +212,19 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes the network whole, has what stands still go on, and starts what does not run, but for nodes that have ended
-    /// by themselves: those have left, or their log says why.
+    /// Makes the network whole, has what stands still go on, and starts what does not run, but for nodes that have
+    /// left or ended by themselves.
     ///
     /// # Errors
     /// What keeps a node from starting.
     pub fn heal(&mut self) -> Result<(), LocalError> {
-        use crate::status::Condition::{Ended, Killed, Paused, Running, Stopped};
+        use crate::status::Condition::{Ended, Killed, Left, Paused, Running, Stopped};
         self.network.heal();
         for node in &mut self.nodes {
             match node.status().condition {
                 Paused => node.resume()?,
                 Killed | Stopped => node.start(&self.program)?,
-                Running | Ended => {}
+                Running | Left | Ended => {}
             }
         }
         self.keep()

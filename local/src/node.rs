@@ -79,11 +79,13 @@ impl Node {
 
     /// Sees whether it has ended by itself.
     fn look(&mut self) {
-        let ended = |process: &mut Process| !matches!(process.child.try_wait(), Ok(None));
-        if self.process.as_mut().is_some_and(ended) {
-            self.process = None;
-            self.condition = Condition::Ended;
-        }
+        let Some(process) = &mut self.process else { return };
+        self.condition = match process.child.try_wait() {
+            Ok(None) => return,
+            Ok(Some(status)) if status.success() => Condition::Left,
+            Ok(Some(_)) | Err(_) => Condition::Ended,
+        };
+        self.process = None;
     }
 
     /// Starts the process; its log goes on where it was.

@@ -24,7 +24,9 @@ pub enum Condition {
     Stopped,
     /// It was killed.
     Killed,
-    /// It has ended by itself: it has left the cluster, or something is wrong; its log says what.
+    /// It has ended by itself, in order: it has left the cluster.
+    Left,
+    /// It has ended by itself, and something is wrong: its log says what.
     Ended,
 }
 
