@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/coterie/target
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help up test proof sim lint fmt deny bench instructions prepare prepare-tests prepare-valgrind
+.PHONY: help up demo test proof sim lint fmt deny bench instructions prepare prepare-tests prepare-valgrind
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,10 @@ proof: prepare-tests ## every test, model and simulation at full size, for the f
 
 up: prepare ## three nodes on loopback with certificates, until Ctrl-C; says how to connect
 	@scripts/up
+
+demo: prepare ## a shop on five nodes at three levels, cut in two and robbed of a node: two minutes, with a report
+	@cargo build --release --quiet --package coterie-node --bin coterie-node --package coterie-loadtest --bin coterie-loadtest
+	@"$$CARGO_TARGET_DIR/release/coterie-loadtest" demo --html "$$CARGO_TARGET_DIR/demo.html"
 
 sim: prepare ## whole clusters under injected faults, 2,000 seeds; `cargo run --release -p coterie-sim -- --help` for more
 	cargo run --release -p coterie-sim -- --seeds 2000 --first-seed 1

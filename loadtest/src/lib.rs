@@ -13,6 +13,7 @@ pub mod bench;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod demo;
 pub mod distribution;
 pub mod fault;
 pub mod judged;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "it tells people what it found")]
 
 mod arguments;
+mod play;
 mod progress;
 
 use std::fs;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Run(run) => load(&run),
         Command::Null(null) => serve(&null),
         Command::Page(page) => render(&page),
+        Command::Demo(demo) => play::play(&demo),
         Command::Mixes => {
             mixes();
             Ok(ExitCode::SUCCESS)

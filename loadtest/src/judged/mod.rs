@@ -6,7 +6,7 @@
 mod answer;
 mod client;
 mod finals;
-mod removed;
+pub(crate) mod removed;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

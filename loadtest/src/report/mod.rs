@@ -2,7 +2,7 @@
 
 pub mod page;
 pub mod plot;
-mod style;
+pub(crate) mod style;
 
 use serde::{Deserialize, Serialize};
 

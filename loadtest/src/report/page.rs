@@ -78,7 +78,7 @@ fn verdict(out: &mut String, report: &Report) {
     out.push_str("</div>\n");
 }
 
-fn table(out: &mut String, caption: &str, head: &[&str], rows: &[Vec<String>]) {
+pub(crate) fn table(out: &mut String, caption: &str, head: &[&str], rows: &[Vec<String>]) {
     let caption = escaped(caption);
     put(
         out,

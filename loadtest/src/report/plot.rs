@@ -181,7 +181,7 @@ impl Plot {
 }
 
 /// Appends; a string takes everything.
-pub(super) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes everything");
 }
 

@@ -1,7 +1,7 @@
 //! How the page looks: light and dark, phone and desktop; nothing is fetched.
 
 /// The style sheet.
-pub(super) const CSS: &str = "
+pub(crate) const CSS: &str = "
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#57606a;--paper:#fff;--card:#f6f8fa;--line:#d0d7de;--good:#1a7f37;
 --bad:#b42318;--warn:#8a5a00;--c0:#0b62a8;--c1:#b8500b;--c2:#6b3fa0;--c3:#0f7a5f;--c4:#a3195b;--c5:#5c5c00}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9da7b3;--paper:#0d1117;--card:#161b22;--line:#30363d;
