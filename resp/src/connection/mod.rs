@@ -20,7 +20,7 @@
 //!
 //! Memory is bounded: a command is at most as large as [`ParseLimits`](crate::parse::ParseLimits) says, only so many are
 //! under way, no input is asked for while they are, or while the client does not read what it is answered. What one
-//! connection, and all together, may hold besides, [`Memory`](crate::memory::Memory) decides: past that, commands are
+//! connection, and all together, may hold besides, [`Memory`] decides: past that, commands are
 //! answered with an error, and large answers are replaced by one.
 
 mod answer;
