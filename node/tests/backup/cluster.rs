@@ -109,6 +109,33 @@ fn wait_bucket(cluster: &Cluster, name: &str) {
     });
 }
 
+/// Waits until the owners of everything are equal: each node asks the others, which what it says of itself once a second
+/// does not tell.
+#[track_caller]
+fn wait_owners(cluster: &Cluster) {
+    let all = json!({"scope": {"all": {}}, "wait": "3s"});
+    for node in &cluster.nodes {
+        until("the owners are equal", SOON, || {
+            http::ask(node.doors.http, "POST /v1/barrier", Some(&all))
+        });
+    }
+}
+
+/// Waits until each node shows these digests of what it holds.
+#[track_caller]
+fn wait_shown(cluster: &Cluster, expected: &[Digests]) {
+    for (node, expected) in cluster.nodes.iter().zip(expected) {
+        until("the digests are shown", SOON, || {
+            let shown = digests(&node.get("/v1/repair")?);
+            if shown == *expected {
+                Ok(())
+            } else {
+                Err(format!("node {}: {shown:?}", node.number))
+            }
+        });
+    }
+}
+
 #[test]
 fn a_restored_cluster_equals_the_one_that_was_backed_up_by_digest() {
     let mut cluster = Cluster::new(Shape::default());
@@ -123,15 +150,16 @@ fn a_restored_cluster_equals_the_one_that_was_backed_up_by_digest() {
     let expected = run(&mut connection, &read());
 
     // All three, one after the other, while nobody writes: they are equal.
-    let shown = |node: &Node| digests(&node.get("/v1/repair").unwrap());
-    let before: Vec<Digests> = cluster.nodes.iter().map(shown).collect();
-    assert!(before[0].len() > 60, "{} slices have keys", before[0].len());
+    wait_owners(&cluster);
     let quiet = json!({"name": "quiet"});
-    for (node, before) in cluster.nodes.iter().zip(&before) {
+    let mut before: Vec<Digests> = Vec::new();
+    for node in &cluster.nodes {
         let made = ask(node, "POST /v1/backups", Some(quiet.clone()), 201);
         assert!(made["rows"].as_u64() > Some(4_000), "{made}");
-        assert_eq!(digests(&ask(node, "GET /v1/backups/quiet", None, 200)), *before);
+        before.push(digests(&ask(node, "GET /v1/backups/quiet", None, 200)));
     }
+    assert!(before[0].len() > 60, "{} slices have keys", before[0].len());
+    wait_shown(&cluster, &before);
     ask(&cluster.nodes[0], "POST /v1/backups", Some(quiet), 409);
     ask(&cluster.nodes[0], "POST /v1/backups", Some(json!({"name": "../etc"})), 422);
 
@@ -177,9 +205,7 @@ fn a_restored_cluster_equals_the_one_that_was_backed_up_by_digest() {
     }
     cluster.start();
     wait_equal(&cluster);
-    for (node, before) in cluster.nodes.iter().zip(&before) {
-        assert_eq!(shown(node), *before, "node {}", node.number);
-    }
+    wait_shown(&cluster, &before);
     let mut connection = connect(cluster.nodes[2].resp());
     assert!(run(&mut connection, &read()) == expected, "the restored cluster reads otherwise");
     tell("the cluster is restored, and equal");

@@ -46,13 +46,13 @@ fn each_line_of_a_log_in_json_is_an_object_with_time_level_and_message() {
     cluster.start();
     assert!(cluster.nodes[0].end(Signal::TERM).success());
     let log = cluster.nodes[0].log();
-    let serves = log.lines().filter(|line| {
+    let started = log.lines().filter(|line| {
         let line: Json =
             serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
-        line["fields"]["message"] == "the node serves"
+        line["fields"]["message"] == "the node has started"
     });
-    assert_eq!(serves.count(), 1, "{log}");
+    assert_eq!(started.count(), 1, "{log}");
 }
 
 fn redis_cli(node: &Node, arguments: &[&str]) -> Output {
