@@ -84,9 +84,11 @@ pub(crate) enum Isolation {
     Doubtful {
         since: Duration,
     },
-    /// That did not change for a whole suspicion timeout: whoever was silent since is unreachable from here.
+    /// That did not change for a whole suspicion timeout: whoever was silent since a time, which moves on, is unreachable
+    /// from here. The others are asked for a sign again and again.
     Isolated {
         since: Duration,
+        asked: Duration,
     },
 }
 

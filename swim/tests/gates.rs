@@ -191,3 +191,48 @@ fn split_small(nodes: usize, seed: u64, sides: &[u8]) -> (Duration, Duration) {
     assert!(settled.is_some(), "{sides:?} seed {seed}: ends with different digests");
     (seen, healed.unwrap_or_else(|| panic!("{sides:?} seed {seed}: not healed")))
 }
+
+/// Of five nodes cut 3 | 2 each side is isolated by itself and convicts nobody: a crash afterwards has to be noticed all the
+/// same.
+#[test]
+fn those_who_crash_on_a_side_are_missed_there() {
+    let (mut slowest, mut crashes) = (Duration::ZERO, 0);
+    for nodes in 3..=7 {
+        for (number, sides) in set_partitions(nodes, 2).into_iter().enumerate() {
+            for seed in seeds() {
+                let seed = seed * 1_000 + number as u64;
+                let crashed = usize::try_from(seed).expect("it is small") % nodes;
+                slowest = slowest.max(crash_on_a_side(nodes, seed, &sides, crashed));
+                crashes += 1;
+            }
+        }
+    }
+    eprintln!("{crashes} crashes on sides of 3 to 7 nodes: each missed there within {slowest:?}");
+}
+
+fn crash_on_a_side(nodes: usize, seed: u64, sides: &[u8], crashed: usize) -> Duration {
+    let mut cluster = Cluster::converged(nodes, seed, Parameters::default());
+    cluster.network.split(nodes, |index| sides[index]);
+    cluster.run_for(Duration::from_secs(15));
+    cluster.crash(crashed);
+    let left: Vec<usize> =
+        (0..nodes).filter(|at| *at != crashed && sides[*at] == sides[crashed]).collect();
+    let missed = |cluster: &Cluster| {
+        let status = |at: &usize| cluster.status(*at, crashed);
+        left.iter().all(|at| matches!(status(at), Some(Status::Down | Status::Unreachable)))
+    };
+    let step = Duration::from_millis(50);
+    let took = cluster.run_until(Duration::from_secs(15), step, missed);
+    let took = took.unwrap_or_else(|| panic!("{sides:?} seed {seed}: {crashed} is not missed"));
+    for _ in 0..300 {
+        cluster.run_for(Duration::from_millis(100));
+        assert!(missed(&cluster), "{sides:?} seed {seed}: {crashed} is no longer missed");
+        for (one, other) in left.iter().flat_map(|one| left.iter().map(move |other| (*one, *other)))
+        {
+            let status = cluster.status(one, other);
+            let gone = matches!(status, Some(Status::Down | Status::Unreachable));
+            assert!(!gone, "{sides:?} seed {seed}: {one} misses {other}, which lives");
+        }
+    }
+    took
+}

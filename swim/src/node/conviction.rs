@@ -8,7 +8,7 @@ use super::Swim;
 use crate::event::{Change, DownReason, Effects};
 use crate::health::Isolation;
 use crate::identity::NodeId;
-use crate::members::Status;
+use crate::members::{Member, Status};
 use crate::record::{Accusers, Rank};
 use crate::suspicion::Suspicion;
 
@@ -181,10 +181,32 @@ impl Swim {
                 self.end_doubt(since, now, effects);
             } else {
                 self.withheld.clear();
-                self.isolation = Isolation::Isolated { since };
+                self.isolation = Isolation::Isolated { since, asked: now };
                 effects.changes.push(Change::SelfIsolated(true));
                 self.show_all(effects);
+                self.ask_who_is_left(effects);
             }
+        }
+        // Twice within a suspicion timeout, so that one packet may be lost.
+        if let Isolation::Isolated { since, asked } = self.isolation
+            && now >= asked + self.patience() / 2
+        {
+            let since = since.max(now.saturating_sub(self.patience()));
+            self.isolation = Isolation::Isolated { since, asked: now };
+            self.show_all(effects);
+            self.ask_who_is_left(effects);
+        }
+    }
+
+    /// Pings those whom an isolated node still hears: it convicts nobody, so that who falls silent is missed by this alone.
+    fn ask_who_is_left(&mut self, effects: &mut Effects) {
+        let own = self.own;
+        let heard = |member: &&Member| {
+            matches!(member.shown, Status::Up | Status::Suspect) && member.id != own
+        };
+        let left = self.members.iter().filter(heard).map(|member| member.id).take(SIGNS_ASKED);
+        for id in left.collect::<Vec<_>>() {
+            self.ping_aside(id, effects);
         }
     }
 

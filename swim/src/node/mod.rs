@@ -192,7 +192,8 @@ impl Swim {
             .map_or(self.next_probe, |probe| probe.next_deadline().min(self.next_probe));
         let doubt = match self.isolation {
             Isolation::Doubtful { since } => Some(since + self.patience()),
-            Isolation::Connected | Isolation::Isolated { .. } => None,
+            Isolation::Isolated { asked, .. } => Some(asked + self.patience() / 2),
+            Isolation::Connected => None,
         };
         let farewell = match self.phase {
             Phase::Leaving { until } => Some(until),

@@ -165,7 +165,7 @@ impl Swim {
         if member.attributes.is_none() || member.trust != Trust::Verified {
             return Status::Hidden;
         }
-        if let Isolation::Isolated { since } = self.isolation
+        if let Isolation::Isolated { since, .. } = self.isolation
             && member.evidence.rank <= Rank::Suspect
             && member.heard_at.is_none_or(|at| at < since)
         {
