@@ -129,6 +129,18 @@ impl Context {
         }
     }
 
+    /// The dots that are in both.
+    #[must_use]
+    pub fn common(&self, other: &Context) -> Context {
+        let least = |&(actor, upto): &(Actor, u64)| (actor, upto.min(other.upto(actor)));
+        let vector = self.vector.iter().map(least).filter(|entry| entry.1 > 0).collect();
+        let mut common = Context { vector, cloud: SmallVec::new() };
+        let mine = self.cloud.iter().filter(|dot| other.contains(**dot));
+        let theirs = other.cloud.iter().filter(|dot| self.contains(**dot));
+        common.extend(mine.chain(theirs).copied());
+        common
+    }
+
     /// Whether every dot of `other` is seen here.
     pub fn covers(&self, other: &Context) -> bool {
         let vector = other.vector.iter().all(|&(actor, upto)| {
@@ -283,6 +295,8 @@ mod tests {
             prop_assert!(joined.covers(&left) && joined.covers(&right));
             let right_dots: BTreeSet<_> = b.into_iter().collect();
             let left_dots: BTreeSet<_> = a.into_iter().collect();
+            let common: Context = left_dots.intersection(&right_dots).copied().collect();
+            prop_assert_eq!(left.common(&right), common);
             prop_assert_eq!(left.covers(&right), right_dots.is_subset(&left_dots));
             let (vector, cloud) = (joined.vector().to_vec(), joined.cloud().to_vec());
             prop_assert_eq!(Context::from_parts(vector, cloud), Some(joined));

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::address::Address;
 use crate::cell::Cell;
 use crate::context::Context;
+use crate::partial::Partial;
 
 /// What one operation, or several joined, changed of a key.
 ///
@@ -61,6 +62,25 @@ impl Delta {
     pub(crate) fn push(&mut self, address: Address, cell: Cell) {
         assert!(self.cells.last().is_none_or(|last| last.0 < address), "cells are sorted");
         self.cells.push((address, cell));
+    }
+
+    /// What a replica that this was joined into has by now of the cells it changed, with as exact a context: the dots
+    /// that this adds or removes, as far as the replica still knows them, and those that are live there now.
+    ///
+    /// It may go where this may not go any more, because dots of this are known nowhere since a purge. All that it says
+    /// the replica has seen, so that joining it nowhere brings more than joining that replica would.
+    ///
+    /// `now` is of all cells that this lists.
+    #[must_use]
+    pub fn renewed(&self, now: &Partial) -> Delta {
+        let (mut context, mut cells) = (Context::new(), SmallVec::new());
+        for (address, _) in &self.cells {
+            let cell = now.covered_cell(address).cloned().unwrap_or_default();
+            context.extend(cell.dots().iter().map(|(dot, _)| *dot));
+            cells.push((address.clone(), cell));
+        }
+        context.join(&self.context.common(now.context()));
+        Delta { context, whole: None, cells }
     }
 
     /// Joins another delta in: applying the result is applying both, in whatever order.

@@ -104,6 +104,14 @@ impl Partial {
         sound.then_some(Partial { root, cells, ranges, tallies, exact, transferring })
     }
 
+    /// The cell at an address that is covered, wherever it lives; `None` where there is none.
+    pub(crate) fn covered_cell(&self, address: &Address) -> Option<&Cell> {
+        match address.kind.lives_in_root() {
+            true => Some(self.root.resident(address.kind)),
+            false => self.cells.get(address),
+        }
+    }
+
     pub(crate) fn merged_root(&self) -> &Root {
         &self.root
     }

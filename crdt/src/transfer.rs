@@ -102,12 +102,7 @@ pub fn join_transferred(
     transfer.cursor = if all { Some(upto.clone()) } else { addresses.last().cloned() };
     let nothing = Cell::new();
     for address in [Address::REGISTER, Address::EXPIRY].into_iter().chain(addresses) {
-        let theirs = match &address {
-            resident if resident.kind.lives_in_root() => {
-                chunk.merged_root().resident(resident.kind)
-            }
-            outside => chunk.cells().get(outside).unwrap_or(&nothing),
-        };
+        let theirs = chunk.covered_cell(&address).unwrap_or(&nothing);
         join.cell(&address, theirs, chunk.context());
         let brought = transfer.has_passed(&address).then_some(&transfer.context);
         let seen = |dot: Dot| {

@@ -95,6 +95,36 @@ pub(crate) fn mixed(
     Ok(())
 }
 
+/// What a replica has by now of what a delta changed brings all that the delta does, and nothing but what the replica
+/// has.
+pub(crate) fn renewed(
+    from: &State,
+    before: &State,
+    deltas: &[Delta],
+    full: &State,
+) -> Result<(), Violation> {
+    let after = |state: &State, deltas: &[&Delta]| {
+        let mut after = state.clone();
+        deltas.iter().for_each(|delta| after.join_delta(delta));
+        after.sweep();
+        after
+    };
+    let own = after(from, &[]);
+    let joined = |delta: &&Delta| delta.whole.is_none() && after(from, &[delta]) == own;
+    for delta in deltas.iter().filter(joined) {
+        let cells = delta.cells().iter().map(|(address, _)| address.clone());
+        let renewed = delta.renewed(&Partial::extract(from, &Footprint::cells(cells)));
+        let told = || format!("{renewed:?}\n  of {delta:?}\n  at {from:?}\n  into {before:?}");
+        let nothing_new = after(from, &[&renewed]) == own;
+        ensure(nothing_new, "what is renewed is nothing new to whom it is of", told)?;
+        let all = after(before, &[&renewed, delta]) == after(before, &[&renewed]);
+        ensure(all, "what is renewed brings all of what it was", told)?;
+        let rest: Vec<&Delta> = std::iter::once(&renewed).chain(deltas).collect();
+        ensure(after(before, &rest) == *full, "what is renewed hides no add", told)?;
+    }
+    Ok(())
+}
+
 /// A partial state may change cells and leave the context as it is: digests cover both.
 fn tells_apart(before: &State, after: &State) -> Result<(), Violation> {
     let told = || format!("{before:?}\n  and {after:?}");

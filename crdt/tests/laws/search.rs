@@ -300,7 +300,8 @@ impl<'s> Search<'s> {
         convergence::of_states(states, actor, full)?;
         let Move { action, .. } = *self.moves.last().expect("pushed");
         let footprint = action.operation(&own.state).footprint();
-        partial::mixed(&footprint, states, actor, &self.deltas, full)
+        partial::mixed(&footprint, states, actor, &self.deltas, full)?;
+        partial::renewed(states[actor], states[(actor + 1) % 3], &self.deltas, full)
     }
 
     /// Compares what a swept state shows with the model.
