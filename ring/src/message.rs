@@ -84,26 +84,12 @@ impl<'de> Deserialize<'de> for Partition {
     }
 }
 
-/// Levels and kinds are numbers: the place in these lists, which only grow at the end.
-const LEVELS: [Level; 10] = [
-    Level::Any,
-    Level::One,
-    Level::Two,
-    Level::Three,
-    Level::Quorum,
-    Level::All,
-    Level::LocalOne,
-    Level::LocalQuorum,
-    Level::EachQuorum,
-    Level::Linearizable,
-];
-const KINDS: [BucketKind; 3] = [BucketKind::Sloppy, BucketKind::Strict, BucketKind::Strong];
-
+/// Levels and kinds are numbers: the place in the list of all, which only grows at the end.
 macro_rules! as_place {
-    ($type:ty, $list:ident) => {
+    ($type:ty) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let place = $list.iter().position(|other| other == self);
+                let place = <$type>::ALL.iter().position(|other| other == self);
                 let place = u8::try_from(place.expect("all are listed")).expect("a short list");
                 place.serialize(serializer)
             }
@@ -112,11 +98,11 @@ macro_rules! as_place {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let place = usize::from(u8::deserialize(deserializer)?);
-                $list.get(place).copied().ok_or_else(|| D::Error::custom("unknown number"))
+                <$type>::ALL.get(place).copied().ok_or_else(|| D::Error::custom("unknown number"))
             }
         }
     };
 }
 
-as_place!(Level, LEVELS);
-as_place!(BucketKind, KINDS);
+as_place!(Level);
+as_place!(BucketKind);

@@ -62,6 +62,11 @@ pub enum BucketKind {
     Strong,
 }
 
+impl BucketKind {
+    /// All of them, in order. Messages say a kind by its place here: the list only grows at its end.
+    pub const ALL: [BucketKind; 3] = [BucketKind::Sloppy, BucketKind::Strict, BucketKind::Strong];
+}
+
 /// How many owners must answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
@@ -88,7 +93,8 @@ pub enum Level {
 }
 
 impl Level {
-    /// All of them, in order.
+    /// All of them, in order; [`Level::Any`], which is no level of reads, first. Messages say a level by its place here: the
+    /// list only grows at its end.
     pub const ALL: [Level; 10] = [
         Level::Any,
         Level::One,

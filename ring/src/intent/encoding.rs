@@ -158,9 +158,9 @@ fn read_buckets(
         let revision = reader.varint_u32()?;
         let policy = BucketPolicy {
             replicas: read_replicas(reader)?,
-            kind: find_code("bucket kind", &KINDS, kind_code, reader.u8()?)?,
-            write: find_code("write level", &LEVELS, level_code, reader.u8()?)?,
-            read: find_code("read level", &LEVELS[1..], level_code, reader.u8()?)?,
+            kind: find_code("bucket kind", &BucketKind::ALL, kind_code, reader.u8()?)?,
+            write: find_code("write level", &Level::ALL, level_code, reader.u8()?)?,
+            read: find_code("read level", &Level::ALL[1..], level_code, reader.u8()?)?,
             expiry_millis: NonZeroU64::new(reader.varint()?),
         };
         buckets.insert(name, Revised { revision, value: policy });
@@ -209,8 +209,6 @@ fn state_code(state: NodeState) -> u8 {
     }
 }
 
-const KINDS: [BucketKind; 3] = [BucketKind::Sloppy, BucketKind::Strict, BucketKind::Strong];
-
 fn kind_code(kind: BucketKind) -> u8 {
     match kind {
         BucketKind::Sloppy => 0,
@@ -218,20 +216,6 @@ fn kind_code(kind: BucketKind) -> u8 {
         BucketKind::Strong => 2,
     }
 }
-
-/// [`Level::Any`] first: it is no read level.
-const LEVELS: [Level; 10] = [
-    Level::Any,
-    Level::One,
-    Level::Two,
-    Level::Three,
-    Level::Quorum,
-    Level::All,
-    Level::LocalOne,
-    Level::LocalQuorum,
-    Level::EachQuorum,
-    Level::Linearizable,
-];
 
 fn level_code(level: Level) -> u8 {
     match level {

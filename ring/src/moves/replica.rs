@@ -23,6 +23,9 @@ pub struct Replica {
     pub(super) pushes: SmallVec<[(NodeId, SetVersion); 4]>,
     /// Owners of the newest set known to be complete. Not durable: they say so again.
     pub(super) complete: SmallVec<[NodeId; 3]>,
+    /// Owners of the newest set that were complete when this one retired, and say that they are not: they have lost
+    /// what they had been brought. Not durable: they say so again.
+    pub(super) relapsed: SmallVec<[NodeId; 1]>,
     /// Where a copy waits for its end. Not durable: the hold begins again after a restart.
     pub(super) hold: Option<Hold>,
     pub(super) rules: Rules,
@@ -163,6 +166,7 @@ impl Replica {
             write_quorum,
             pushes: SmallVec::new(),
             complete: SmallVec::new(),
+            relapsed: SmallVec::new(),
             hold: None,
             rules: Rules::default(),
         }
@@ -244,13 +248,26 @@ impl Replica {
         self.sets.is_moving() || self.hold.is_some()
     }
 
-    /// The owners that still need this replica's push.
+    /// The owners that still need this replica's push: where it has retired, those that lost what they were brought.
     ///
     /// After a restart nothing is known of pushes under way: they begin again.
     pub fn pushes_due(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let due = |node: &NodeId| *node != self.me && !self.complete.contains(node);
-        let pushes = self.owns_older() && self.retired_before < self.sets.tag();
-        self.sets.newest().members.iter().copied().filter(due).filter(move |_| pushes)
+        let retired = self.retired_before >= self.sets.tag();
+        let due = move |node: &NodeId| match retired {
+            true => self.relapsed.contains(node),
+            false => !self.complete.contains(node),
+        };
+        let may = move |node: &NodeId| *node != self.me && self.owns_older() && due(node);
+        self.sets.newest().members.iter().copied().filter(may)
+    }
+
+    /// Whether this replica still needs the push of `from`.
+    #[must_use]
+    pub fn awaits_push(&self, from: NodeId) -> bool {
+        let sets = &self.sets;
+        sets.newest().contains(self.me)
+            && sets.older().iter().any(|set| set.contains(from))
+            && !self.has_pushed(from, sets.tag())
     }
 
     /// When it next wants a [`Event::Tick`], as time since the node's start.
@@ -282,6 +299,7 @@ impl Replica {
         self.sets = sets;
         if self.sets.tag() > known {
             self.complete.clear();
+            self.relapsed.clear();
         }
         let sets = &self.sets;
         self.pushes.retain(|(from, _)| sets.older().iter().any(|set| set.contains(*from)));
@@ -316,6 +334,10 @@ impl Replica {
 
     fn hear(&mut self, from: NodeId, status: Status) {
         let is_new = status.version == self.sets.tag() && self.sets.newest().contains(from);
+        self.relapsed.retain(|node| *node != from);
+        if is_new && !status.complete && self.retired_before >= self.sets.tag() {
+            self.relapsed.push(from);
+        }
         if is_new && status.complete && !self.complete.contains(&from) {
             self.complete.push(from);
         }

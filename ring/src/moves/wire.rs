@@ -1,6 +1,5 @@
 //! The bytes of a replica's durable state and of what replicas tell each other.
 
-use super::rules::Rules;
 use super::{LIVE_SETS_MAX, LiveSets, OwnerSet, Quorum, Replica, SetVersion, Status};
 use crate::encoding::{Malformed, write_count, write_varint};
 use crate::intent::REPLICAS_MAX;
@@ -146,7 +145,7 @@ impl Wire for Replica {
             }
             pushes.push((from, fenced));
         }
-        let (complete, hold, rules) = (SmallVec::new(), None, Rules::default());
-        Ok(Self { me, sets, write_quorum, retired_before, pushes, complete, hold, rules })
+        let replica = Replica::new(me, sets, write_quorum);
+        Ok(Self { retired_before, pushes, ..replica })
     }
 }

@@ -63,11 +63,18 @@ impl<Id: Copy + Ord, V: Clone> Acceptor<Id, V> {
     /// promised more may by now have counted on its absence; what keeps two acceptors apart that way ends with
     /// the next change of the register.
     pub fn learn(&mut self, vote: Accepted<Id, V>) -> bool {
+        self.beaten_by(vote.ballot).is_none() && self.relearn(vote)
+    }
+
+    /// As [`Acceptor::learn`], where no proposal is left that the promise was made to: it binds no more.
+    ///
+    /// The caller knows that. Until all such votes were taken in, this acceptor's word must count nowhere.
+    pub fn relearn(&mut self, vote: Accepted<Id, V>) -> bool {
         let known = self.accepted.as_ref().is_some_and(|accepted| accepted.ballot >= vote.ballot);
-        if known || self.beaten_by(vote.ballot).is_some() {
+        if known {
             return false;
         }
-        self.promised = Some(vote.ballot);
+        self.promised = self.promised.max(Some(vote.ballot));
         self.accepted = Some(vote);
         true
     }

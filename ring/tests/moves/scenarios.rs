@@ -89,6 +89,28 @@ fn a_move_from_fence_to_deletion() {
     assert_eq!(effects, [Effect::Delete]);
 }
 
+/// Seed 7975: a new owner lost what it had been brought after all old ones had retired, and the move never ended.
+#[test]
+fn who_has_retired_brings_a_new_owner_again_what_it_has_lost() {
+    let moving = live(&[set(1, &[0, 1]), set(2, &[1, 2])], &[]);
+    let mut old = replica(0, &moving);
+    complete(&mut old, 1, 2);
+    complete(&mut old, 2, 2);
+    assert!(old.status().retired);
+    let due = |old: &Replica| old.pushes_due().collect::<Vec<_>>();
+    // After a restart it has not heard that they are complete, and pushes to nobody who does not say so.
+    let mut bytes = Vec::new();
+    old.write(&mut bytes);
+    for mut old in [old, Replica::read(&mut &bytes[..]).unwrap()] {
+        assert_eq!(due(&old), []);
+        let status = Status { version: version(2), complete: false, retired: true };
+        old.handle(Event::Status { from: node_id(2), status }, ZERO, &mut Vec::new());
+        assert_eq!(due(&old), [node_id(2)]);
+        complete(&mut old, 2, 2);
+        assert_eq!(due(&old), []);
+    }
+}
+
 #[test]
 fn an_unequal_copy_is_kept_however_old() {
     let moving = live(&[set(1, &[0]), set(2, &[1])], &[]);
