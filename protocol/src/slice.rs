@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use coterie_crdt::{Actor, Actors};
+use coterie_crdt::{Actor, Actors, Context};
 use coterie_ring::NodeId;
 use coterie_ring::moves::Replica;
-use coterie_wire::{Incarnation, Slice};
+use coterie_wire::{Incarnation, SessionDots, Slice};
 
 use crate::digests::Tree;
 
@@ -107,6 +107,8 @@ pub struct SliceState {
     pub tree: Tree,
     /// When it was last found equal with each co-owner, in time since the node's start.
     pub verified: BTreeMap<NodeId, Duration>,
+    /// Owners of the newest set that have got all of this copy since they are owners, while it moves.
+    pub brought: BTreeSet<NodeId>,
     /// Owners that lack something that was given up, and have to be synchronised. Durable.
     pub dirty: BTreeSet<NodeId>,
 }
@@ -127,6 +129,7 @@ impl SliceState {
             votes: Votes::Count,
             tree: Tree::default(),
             verified: BTreeMap::new(),
+            brought: BTreeSet::new(),
             dirty: BTreeSet::new(),
         }
     }
@@ -143,6 +146,17 @@ impl SliceState {
         epoch >= self.epoch_min
     }
 
+    /// What of a session `seen` does not show, and somebody has to; and whether there is more that may have been purged.
+    ///
+    /// What was purged nobody covers: then all there is has been shown once every owner has. Nothing is purged before every
+    /// member has confirmed that it keeps no hint of that epoch. Dots of later epochs are there all the same.
+    pub(crate) fn unseen(&self, session: &SessionDots, seen: &Context) -> (SessionDots, bool) {
+        let unseen = session.not_in(seen);
+        let lacking = unseen.since(self.epoch_min);
+        let purged = lacking != unseen;
+        (lacking, purged)
+    }
+
     /// Draws a new actor and spends all earlier ones: dots minted before may have been lost, or what they were
     /// minted on was dropped (invariant 1).
     pub fn spend_actors(&mut self, actor: Actor, of: Incarnation) {
@@ -155,6 +169,13 @@ impl SliceState {
         self.is_received() && self.votes == Votes::Count
     }
 
+    /// Whether what this node has promised binds it in what it learns: not where it has lost votes and is at a later epoch.
+    /// All its promises were made under earlier ones, and its votes do not count before every other owner was seen to vote on
+    /// nothing that was proposed then.
+    pub(crate) fn promises_bind(&self) -> bool {
+        !matches!(self.votes, Votes::Lost { from, .. } if self.epoch >= from)
+    }
+
     /// All that `with` has of the slice is here, its votes included, and it was under the purge epoch that this node is at.
     pub(crate) fn met(&mut self, with: NodeId) {
         if let Votes::Lost { from, met } = &mut self.votes
@@ -162,6 +183,21 @@ impl SliceState {
         {
             met.insert(with);
         }
+    }
+
+    /// Whether what this copy and the one of `with` lack of each other is still to be brought by pushes, by an owner at a
+    /// time (docs/decisions/0452): comparing the two would send it several times.
+    #[must_use]
+    pub fn is_being_brought(&self, me: NodeId, with: NodeId) -> bool {
+        let sets = self.replica.sets();
+        let gains = |node| {
+            let owned = sets.older().iter().any(|set| set.contains(node));
+            sets.newest().contains(node) && !owned
+        };
+        let pushes = self.replica.pushes_due().any(|to| to == with);
+        pushes && !self.brought.contains(&with)
+            || self.replica.awaits_push(with)
+            || sets.is_moving() && gains(me) && gains(with)
     }
 
     /// Names this copy: another name whenever what was received may be lost, or was dropped.

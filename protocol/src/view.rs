@@ -45,6 +45,8 @@ pub struct View {
     /// coordinates nothing and counts nowhere. It stays so, also over restarts, until every lane has said
     /// [`ControlEvent::Received`](crate::ControlEvent::Received) for this incarnation.
     pub amnesiac: bool,
+    /// Whether it may have lost what it had synced, too: a purge epoch that it had confirmed, for one (invariant 19).
+    pub went_back: bool,
     /// The last decision that was learned without those between it and the one known before. A replica whose
     /// newest set is older than this, and no live one of the decision in force, is received afresh.
     pub skipped: Option<SetVersion>,
@@ -69,6 +71,7 @@ impl View {
             attributes: Arc::default(),
             protocol: 1,
             amnesiac: false,
+            went_back: false,
             skipped: None,
             overruled: Arc::default(),
             given_up: None,

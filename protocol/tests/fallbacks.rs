@@ -10,10 +10,10 @@ use coterie_protocol::session::Session;
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
 use coterie_wire::peer::purge::{Purge, Said};
 use coterie_wire::{
-    Body, Levels, Message, Outcome, QuorumCount, RequestId, SessionDots, Unavailable,
+    Answered, Body, Levels, Message, Outcome, QuorumCount, SessionDots, Unavailable,
 };
 
-use harness::{Cluster, id, key, levels};
+use harness::{Cluster, add, id, key, levels, members};
 
 fn increment(by: i64) -> Operation {
     Operation::String(StringOperation::IncrementBy(by))
@@ -23,12 +23,9 @@ fn get() -> Operation {
     Operation::String(StringOperation::Get)
 }
 
-fn add(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
-}
-
-fn members() -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Members))
+/// What a session has to see that wrote this.
+fn wrote(written: &Answered) -> SessionDots {
+    SessionDots::new(written.changed.minted.iter().copied().collect(), written.changed.epoch)
 }
 
 fn strict(nodes: u64) -> Cluster {
@@ -250,11 +247,32 @@ fn a_session_reads_what_it_wrote_at_any_level() {
     let mut read = cluster.request(&key, members());
     read.levels.read = Some(Level::One);
     assert_eq!(cluster.done(owners[2], read.clone()).replies, [Ok(Reply::Values(vec![]))]);
-    let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots::new(dots, written.changed.epoch);
+    read.session = wrote(&written);
     let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
     assert_eq!(cluster.done(owners[2], read.clone()).replies, seen);
     assert_eq!(cluster.done(owners[0], read).replies, seen, "whoever has it asks nobody");
+}
+
+/// Seed 3597: a session had written at a level of one owner, and a majority of the others had not heard of it yet.
+#[test]
+fn a_linearizable_read_shows_what_its_session_wrote_at_a_lower_level() {
+    let mut cluster = strict(3);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let is_write = |message: &Message| matches!(message.body, Body::Write(_));
+    let first = owners[0];
+    cluster.lose(move |from, _, message| from == first || is_write(message));
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(first, request);
+    let mut read = cluster.request(&key, members());
+    read.levels = levels(Level::Linearizable, Level::Linearizable);
+    read.session = wrote(&written);
+    let outcome = cluster.ask(owners[1], read.clone());
+    assert_eq!(outcome, Outcome::Unavailable(Unavailable::Session));
+    cluster.lose(move |_, _, message| is_write(message));
+    let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
+    assert_eq!(cluster.done(owners[1], read).replies, seen);
 }
 
 #[test]
@@ -271,8 +289,7 @@ fn what_a_session_wrote_and_cannot_be_reached_is_unavailable_not_absent() {
     cluster.take_down(owners[0]);
     let mut read = cluster.request(&key, members());
     read.levels.read = Some(Level::One);
-    let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots::new(dots, written.changed.epoch);
+    read.session = wrote(&written);
     assert_eq!(cluster.ask(owners[2], read), Outcome::Unavailable(Unavailable::Session));
 }
 
@@ -288,25 +305,13 @@ fn a_session_is_not_shown_less_than_it_wrote_while_owners_go_on_to_a_later_epoch
     request.levels = levels(Level::Any, Level::One);
     let written = cluster.done(others[0], request);
     // The owner has adopted the next epoch; that all members have confirmed it, nobody has said.
-    let view = &cluster.node(owners[0]).view;
-    let (slice, decided) = (view.slice(&key).expect("a bucket"), view.decision.version());
-    let adopt = Message {
-        request: RequestId(7),
-        slice: Some(slice),
-        layout: view.live_sets(slice).tag(),
-        epoch: 1,
-        time_left: None,
-        trace: 0,
-        committed: None,
-        body: Body::Purge(Box::new(Purge { decided, said: Said::Adopt, settled: 0 })),
-    };
-    let index = cluster.nodes.iter().position(|node| node.id == owners[0]).expect("a node");
-    cluster.deliver(index, owners[1], adopt);
+    let decided = cluster.decision().version();
+    let adopt = Body::Purge(Box::new(Purge { decided, said: Said::Adopt, settled: 0 }));
+    cluster.forge((owners[1], owners[0]), &key, 1, adopt);
     cluster.run();
     let mut read = cluster.request(&key, members());
     read.levels.read = Some(Level::One);
-    let dots = written.changed.minted.iter().copied().collect();
-    read.session = SessionDots::new(dots, written.changed.epoch);
+    read.session = wrote(&written);
     assert_eq!(cluster.ask(owners[0], read), Outcome::Unavailable(Unavailable::Session));
 }
 
@@ -370,4 +375,25 @@ fn a_fallback_does_not_show_a_session_less_than_every_owner_has() {
     write.levels = levels(Level::Any, Level::One);
     write.session = session.dots(&key);
     cluster.done(others[0], write);
+}
+
+/// Seed 3354: what the fallback showed, no hint, counted as a sight of what the session had written.
+#[test]
+fn a_fallback_without_a_hint_does_not_show_what_the_session_wrote() {
+    let mut cluster = sloppy(5);
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    cluster.lose(|_, _, message| matches!(message.body, Body::Write(_)));
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::One, Level::One);
+    let written = cluster.done(owners[0], request);
+    cluster.take_down(owners[0]);
+    let mut read = cluster.request(&key, members());
+    read.levels.read = Some(Level::Two);
+    assert_eq!(cluster.done(owners[2], read.clone()).replies, [Ok(Reply::Values(vec![]))]);
+    read.session = wrote(&written);
+    assert_eq!(cluster.ask(owners[2], read.clone()), Outcome::Unavailable(Unavailable::Session));
+    cluster.bring_up(owners[0]);
+    let seen = [Ok(Reply::Values(vec![Some("x".into())]))];
+    assert_eq!(cluster.done(owners[2], read).replies, seen);
 }

@@ -5,10 +5,8 @@ mod harness;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_crdt::{Actor, Kind};
 use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::rows::Space;
@@ -17,9 +15,9 @@ use coterie_ring::decision::{Decision, successor};
 use coterie_ring::moves::Quorum;
 use coterie_ring::{BucketPolicy, Level, NodeId, NodeState, Partition};
 use coterie_wire::peer::moving::Move;
-use coterie_wire::{Body, Incarnation, Key, Message, RequestId};
+use coterie_wire::{Body, Incarnation, Key};
 
-use harness::{Cluster, id, key, levels};
+use harness::{Cluster, add, id, key, levels, over};
 
 const KEYS: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
@@ -28,7 +26,7 @@ fn leaving() -> Cluster {
     let mut cluster = Cluster::new(4, BucketPolicy::default());
     for name in KEYS {
         let key = key(name);
-        let add = Operation::Set(SetOperation::new(SetVerb::Add(vec!["x".into()])));
+        let add = add("x");
         let request = cluster.request(&key, add);
         cluster.done(id(1), request);
     }
@@ -36,20 +34,12 @@ fn leaving() -> Cluster {
 }
 
 /// The last node gives up all that it owns.
-fn drained(parent: &Decision) -> Decision {
-    let mut intent = parent.layout().snapshot().clone();
-    let mut node = intent.node(id(4)).expect("there are four").clone();
-    node.state = NodeState::Draining;
-    intent.set_node(id(4), node).expect("it may be drained");
-    successor(parent, &intent, parent.layout().epoch(), |_, _| true).expect("three can own all")
+fn drained(cluster: &Cluster) -> Decision {
+    cluster.decision_on(&[id(4)], NodeState::Draining)
 }
 
 fn decide(cluster: &mut Cluster, decision: Decision) {
-    let decision = Arc::new(decision);
-    for node in 1..=4 {
-        let decision = Arc::clone(&decision);
-        cluster.change_view(id(node), |view| view.decision = decision);
-    }
+    cluster.learn(decision, |_| true);
 }
 
 /// The moves that control was told are done, by any node.
@@ -80,15 +70,14 @@ fn state<'c>(cluster: &'c Cluster, node: NodeId, key: &Key) -> Option<&'c SliceS
 #[test]
 fn what_a_node_gives_up_is_brought_to_the_new_owners_and_deleted_after_the_hold() {
     let mut cluster = leaving();
-    let next = drained(cluster.decision());
+    let next = drained(&cluster);
     let moving: BTreeSet<(Partition, u8)> = next.moving().collect();
     assert!(!moving.is_empty());
     decide(&mut cluster, next.clone());
     cluster.advance(Duration::from_secs(60));
     assert_eq!(done(&cluster), moving);
     assert_owners_have_all(&cluster);
-    let snapshot = next.layout().snapshot().clone();
-    let over = successor(&next, &snapshot, 0, |_, _| true).expect("moves are over");
+    let over = over(&next);
     assert_eq!(over.moving().len(), 0);
     decide(&mut cluster, over);
     assert!(!cluster.node(id(4)).store.space(Space::Rows).is_empty(), "the copy is held");
@@ -104,7 +93,7 @@ fn what_a_node_gives_up_is_brought_to_the_new_owners_and_deleted_after_the_hold(
 fn a_node_that_stops_in_the_middle_of_moves_goes_on_with_them() {
     for (messages, node) in [(0, 4), (9, 4), (40, 4), (3, 1), (20, 2), (60, 3)] {
         let mut cluster = leaving();
-        let next = drained(cluster.decision());
+        let next = drained(&cluster);
         let moving: BTreeSet<(Partition, u8)> = next.moving().collect();
         let mut left = messages;
         cluster.lose(move |_, _, message| {
@@ -129,16 +118,15 @@ fn a_slice_that_is_owned_again_begins_under_a_new_actor() {
     let key = KEYS.map(key).into_iter().find(|key| cluster.owners(key).contains(&id(4)));
     let key = key.expect("the last node owns something");
     let before = state(&cluster, id(4), &key).expect("it does").life();
-    let next = drained(&first);
+    let next = drained(&cluster);
     decide(&mut cluster, next.clone());
     cluster.advance(Duration::from_secs(60));
-    let intent = next.layout().snapshot().clone();
-    let over = successor(&next, &intent, 0, |_, _| true).expect("moves are over");
+    let over = over(&next);
     decide(&mut cluster, over.clone());
     for _ in 0..13 {
         cluster.advance(Duration::from_secs(300));
     }
-    let mut intent = intent;
+    let mut intent = over.layout().snapshot().clone();
     let active = first.layout().snapshot().node(id(4)).expect("there are four").clone();
     intent.set_node(id(4), active).expect("it may own again");
     let again = successor(&over, &intent, 0, |_, _| true).expect("four can own all");
@@ -187,11 +175,10 @@ fn a_former_owner_stands_in_for_owners_that_it_cannot_reach() {
     let next = successor(&first, &intent, 0, |_, _| true).expect("three can own all");
     decide(&mut cluster, next.clone());
     cluster.advance(Duration::from_secs(60));
-    let snapshot = next.layout().snapshot().clone();
-    decide(&mut cluster, successor(&next, &snapshot, 0, |_, _| true).expect("moves are over"));
+    decide(&mut cluster, over(&next));
     assert!(state(&cluster, id(4), &key).is_some(), "the copy is held");
     cluster.split(&[id(4)], &[id(1), id(2), id(3)]);
-    let add = Operation::Set(SetOperation::new(SetVerb::Add(vec!["y".into()])));
+    let add = add("y");
     let mut request = cluster.request(&key, add);
     request.levels = levels(Level::Any, Level::One);
     assert_eq!(cluster.done(id(4), request).fallbacks, [id(4)]);
@@ -215,24 +202,14 @@ fn a_push_to_a_copy_that_is_gone_counts_for_nothing() {
         let old = cluster.owners(&key);
         let new = (1..4).map(id).find(|node| !old.contains(node)).expect("four nodes");
         cluster.lose(|_, _, message| matches!(message.body, Body::Sync(_)));
-        let next = drained(cluster.decision());
+        let next = drained(&cluster);
         decide(&mut cluster, next);
         cluster.advance(Duration::from_secs(5));
         let begun = state(&cluster, new, &key).expect("it is to own it");
-        let (slice, tag) = (begun.slice, begun.replica.sets().tag());
-        let index = cluster.nodes.iter().position(|node| node.id == new).expect("a node");
-        for (number, from) in old.into_iter().enumerate() {
-            let message = Message {
-                request: RequestId(number as u128),
-                slice: Some(slice),
-                layout: tag,
-                epoch: 0,
-                time_left: None,
-                trace: 0,
-                committed: None,
-                body: Body::Move(Move::Pushed { fenced: tag, life: Actor(0xdead) }),
-            };
-            cluster.deliver(index, from, message);
+        let tag = begun.replica.sets().tag();
+        for from in old {
+            let pushed = Move::Pushed { fenced: tag, life: Actor(0xdead) };
+            cluster.forge((from, new), &key, 0, Body::Move(pushed));
         }
         cluster.run();
         let replica = &state(&cluster, new, &key).expect("it is to own it").replica;
@@ -255,7 +232,7 @@ fn nobody_is_brought_anything_before_the_fence_is_on_disk() {
             false
         });
         cluster.set_syncs(id(4), false);
-        let next = drained(cluster.decision());
+        let next = drained(&cluster);
         decide(&mut cluster, next);
         cluster.advance(Duration::from_secs(5));
         let before = brings.get();

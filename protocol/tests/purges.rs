@@ -7,22 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use coterie_crdt::Kind;
-use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_protocol::mutants::{Mutant, with_mutant};
-use coterie_protocol::{ControlEvent, Liveness};
+use coterie_protocol::{ControlEvent, Liveness, View};
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
-use coterie_wire::peer::purge::Said;
+use coterie_wire::peer::purge::{Purge, Said};
 use coterie_wire::{Body, Incarnation, Key, Message, Outcome};
 
-use harness::{Cluster, id, key, levels};
-
-fn add(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
-}
-
-fn remove(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Remove(vec![member.into()])))
-}
+use harness::{Cluster, add, id, key, levels, remove};
 
 /// Five nodes of which three own the key, with a set that had one member.
 fn deleted() -> Cluster {
@@ -320,8 +311,8 @@ fn a_backup_from_before_a_purge_brings_nothing_back() {
     assert!(cluster.root(owners[2], &key).is_empty());
     cluster.take_down(owners[2]);
     cluster.nodes[index].store = backup;
-    cluster.nodes[index].view.incarnation = Incarnation(99);
-    cluster.nodes[index].view.amnesiac = true;
+    let view = &mut cluster.nodes[index].view;
+    (view.incarnation, view.amnesiac, view.went_back) = (Incarnation(99), true, true);
     cluster.bring_up(owners[2]);
     cluster.advance(Duration::from_secs(60));
     assert_eq!(live_members(&cluster), [0; 3]);
@@ -330,4 +321,83 @@ fn a_backup_from_before_a_purge_brings_nothing_back() {
             && matches!(event.1, ControlEvent::Received { incarnation: Incarnation(99), .. })
     };
     assert_eq!(cluster.control.iter().filter(|event| told(event)).count(), 2, "once by each lane");
+}
+
+/// Seed 6247: a round had begun without two owners that lacked something. Both dropped all that they had, and what the third
+/// had was damaged before it was received again.
+#[test]
+fn an_owner_that_lacks_something_keeps_what_it_has_while_a_round_goes_on() {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let slice = |key: &Key| cluster.nodes[0].view.slice(key).expect("the bucket is known");
+    let (deleted, mut names) = (key("a"), (0..1_000).map(|name: u32| key(&name.to_string())));
+    let kept = names.find(|kept| slice(kept) == slice(&deleted)).expect("one shares the slice");
+    let slice = slice(&kept);
+    let owners: [NodeId; 3] = cluster.owners(&deleted).try_into().expect("there are three");
+    for (key, operation) in [(&deleted, add("x")), (&deleted, remove("x")), (&kept, add("y"))] {
+        let request = cluster.request(key, operation);
+        cluster.done(owners[0], request);
+    }
+    let last = owners[2];
+    // It hears of no round.
+    cluster.lose(move |_, to, message| to == last && message.epoch > 0);
+    cluster.advance(Duration::from_secs(30));
+    let epoch = |cluster: &Cluster, owner| {
+        let lanes = &cluster.node(owner).lanes;
+        lanes[usize::from(slice.partition.0) % lanes.len()].shared().epoch(slice)
+    };
+    let known = owners.each_ref().map(|owner| epoch(&cluster, *owner));
+    assert_eq!(known, [1, 1, 0], "a round has begun");
+    cluster.lose(move |_, to, message| to == last && matches!(message.body, Body::Sync(_)));
+    for owner in &owners[1..] {
+        let lost = |view: &mut View| (view.amnesiac, view.incarnation) = (true, Incarnation(99));
+        cluster.change_view(*owner, lost);
+    }
+    cluster.advance(Duration::from_secs(30));
+    assert_eq!(epoch(&cluster, last), 1);
+    for owner in owners {
+        assert_eq!(cluster.root(owner, &kept).counts.live(Kind::Member), 1, "at {owner}");
+    }
+}
+
+/// Seed 20468. What was sent anew was a partial state, which names only dots that are live: where the write's was not any more, the
+/// owner that acknowledged it knew nothing of it, and was taken for one that lacks what a session has written.
+#[test]
+fn an_owner_that_acknowledges_a_write_after_a_purge_knows_its_dots() {
+    let mut cluster = Cluster::new(5, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let last = owners[2];
+    let lingering = Lingering::default();
+    let kept = Rc::clone(&lingering);
+    // The first write to the last owner comes late; then it is sent that one again, and nothing else.
+    cluster.lose(move |_, to, message| {
+        let request = |message: &Message| message.request.0 & !0xffff;
+        let mut kept = kept.borrow_mut();
+        let is_kept = to == last && kept.is_none();
+        if is_kept {
+            *kept = Some(message.clone());
+        }
+        let of_first = kept.as_ref().is_some_and(|first| request(first) == request(message));
+        is_kept || to == last && !of_first
+    });
+    let mut request = cluster.request(&key, add("x"));
+    request.levels = levels(Level::All, Level::One);
+    let client = cluster.submit(owners[0], request);
+    cluster.run();
+    let request = cluster.request(&key, add("x"));
+    let second = cluster.done(owners[0], request);
+    let decided = cluster.decision().version();
+    let purged = |said| Body::Purge(Box::new(Purge { decided, said, settled: 1 }));
+    cluster.forge((owners[1], owners[0]), &key, 1, purged(Said::Adopt));
+    cluster.forge((owners[1], last), &key, 1, purged(Said::Propose(Vec::new())));
+    let message = lingering.borrow().clone().expect("it was sent");
+    let index = cluster.nodes.iter().position(|node| node.id == last).expect("an owner");
+    cluster.deliver(index, owners[0], message);
+    cluster.run();
+    let Some(Outcome::Done(written)) = cluster.response(client) else {
+        panic!("it is not done: {:?}", cluster.response(client));
+    };
+    let context = &cluster.root(last, &key).context;
+    assert!(written.changed.minted.iter().all(|dot| context.contains(*dot)), "{context:?}");
+    assert!(second.changed.minted.iter().all(|dot| context.contains(*dot)), "what replaced it");
 }

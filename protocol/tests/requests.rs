@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use coterie_crdt::operation::{
@@ -11,7 +13,7 @@ use coterie_protocol::Liveness;
 use coterie_ring::{BucketPolicy, Level};
 use coterie_wire::{Body, ChangedDots, Levels, Outcome, QuorumCount, Refused, Unavailable};
 
-use harness::{Cluster, id, key, levels};
+use harness::{Cluster, add, id, key, levels, members, remove};
 
 fn increment(by: i64) -> Operation {
     Operation::String(StringOperation::IncrementBy(by))
@@ -28,18 +30,6 @@ fn set(value: &'static str) -> Operation {
         get: false,
         expire: Expire::Never,
     })
-}
-
-fn add(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
-}
-
-fn remove(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Remove(vec![member.into()])))
-}
-
-fn members() -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Members))
 }
 
 fn count() -> Operation {
@@ -83,6 +73,35 @@ fn a_write_is_not_answered_before_a_majority_has_it_on_disk() {
     assert_eq!(cluster.response(client), None, "one of three is no majority");
     cluster.set_syncs(owners[0], true);
     assert!(matches!(cluster.response(client), Some(Outcome::Done(_))));
+}
+
+/// Seed 38364. Of what a node had coordinated peers knew no commit, and did not tell it that its storage had gone back before it.
+#[test]
+fn what_is_sent_once_a_write_is_on_disk_names_its_commit() {
+    let mut cluster = strict(3);
+    let key = key("a");
+    let owner = cluster.owners(&key)[0];
+    let named = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&named);
+    cluster.watch(move |message| {
+        if matches!(message.body, Body::Write(_)) {
+            seen.borrow_mut().push(message.committed.map(|committed| committed.number));
+        }
+    });
+    cluster.set_syncs(owner, false);
+    for member in ["x", "y"] {
+        let request = cluster.request(&key, add(member));
+        cluster.submit(owner, request);
+        cluster.run();
+    }
+    assert_eq!(named.borrow_mut().split_off(0), [None; 4], "nothing is on disk");
+    let slice = cluster.node(owner).view.slice(&key).expect("the bucket is known");
+    let lane = usize::from(slice.partition.0) % cluster.node(owner).lanes.len();
+    let committed = cluster.node(owner).lanes[lane].shared().committed;
+    cluster.set_syncs(owner, true);
+    let request = cluster.request(&key, add("z"));
+    cluster.done(owner, request);
+    assert_eq!(*named.borrow(), [Some(committed); 2]);
 }
 
 #[test]
@@ -142,6 +161,27 @@ fn a_forwarded_write_whose_answer_is_lost_is_unknown_and_never_coordinated_again
     cluster.advance(Duration::from_secs(10));
     let read = cluster.request(&key, get());
     assert_eq!(cluster.done(other, read).replies, [Ok(Reply::Value("1".into()))]);
+}
+
+#[test]
+fn a_forwarded_read_is_answered_by_another_owner_where_the_first_says_nothing() {
+    let mut cluster = strict(5);
+    let key = key("a");
+    let other = cluster.others(&key)[0];
+    let request = cluster.request(&key, set("x"));
+    cluster.done(other, request);
+    let mut silent = None;
+    cluster.lose(move |from, _, message| {
+        let is_answer = matches!(message.body, Body::Forwarded(_));
+        is_answer && *silent.get_or_insert(from) == from
+    });
+    let request = cluster.request(&key, get());
+    assert_eq!(cluster.done(other, request).replies, [Ok(Reply::Value("x".into()))]);
+    // Where nobody says anything, it ends with its time.
+    cluster.lose(|_, _, message| matches!(message.body, Body::Forwarded(_)));
+    let request = cluster.request(&key, get());
+    let count = QuorumCount { have: 0, need: 2 };
+    assert_eq!(cluster.ask(other, request), Outcome::Unavailable(Unavailable::Answers(count)));
 }
 
 #[test]

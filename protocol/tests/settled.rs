@@ -5,22 +5,12 @@ mod harness;
 use std::time::Duration;
 
 use coterie_crdt::Kind;
-use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_protocol::SliceState;
-use coterie_ring::decision::{Decision, successor};
 use coterie_ring::{BucketKind, BucketPolicy, Level, NodeId, NodeState};
 use coterie_wire::peer::purge::Said;
 use coterie_wire::{Body, Incarnation, Key, Message};
 
-use harness::{Cluster, key, levels};
-
-fn add(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
-}
-
-fn remove(member: &'static str) -> Operation {
-    Operation::Set(SetOperation::new(SetVerb::Remove(vec![member.into()])))
-}
+use harness::{Cluster, add, key, levels, remove};
 
 /// Five nodes, a key with one owner, and what remains of a set that is deleted.
 fn deleted() -> (Cluster, Key, NodeId) {
@@ -35,20 +25,12 @@ fn deleted() -> (Cluster, Key, NodeId) {
     (cluster, key, owner)
 }
 
-/// The decision in which `node` gives up all that it owns.
-fn drained(cluster: &Cluster, node: NodeId) -> Decision {
-    let parent = cluster.decision();
-    let mut intent = parent.layout().snapshot().clone();
-    let mut leaver = intent.node(node).expect("a member").clone();
-    leaver.state = NodeState::Draining;
-    intent.set_node(node, leaver).expect("it may be drained");
-    successor(parent, &intent, parent.layout().epoch(), |_, _| true).expect("others can own all")
-}
-
 /// The owner of a key once `node` has given it up.
 fn heir(cluster: &Cluster, node: NodeId, key: &Key) -> NodeId {
     let slice = cluster.nodes[0].view.slice(key).expect("the bucket is known");
-    let sets = drained(cluster, node).live_sets(slice.partition, slice.replicas);
+    let sets = cluster
+        .decision_on(&[node], NodeState::Draining)
+        .live_sets(slice.partition, slice.replicas);
     sets.newest().members[0]
 }
 

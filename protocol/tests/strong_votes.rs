@@ -1,4 +1,4 @@
-//! What is decided on strong keys while an owner loses what it promised.
+//! What is decided on strong keys, and told of it, while owners change or lose what they promised.
 
 mod harness;
 
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_crdt::operation::{Expire, Operation, Reply, SetCondition, StringOperation};
-use coterie_protocol::Event;
 use coterie_protocol::mutants::{Mutant, with_mutant};
 use coterie_protocol::rows::MemoryStore;
-use coterie_ring::register::{Ballot, Request};
+use coterie_protocol::{Event, Liveness, View};
+use coterie_ring::register::{Ballot, Reply as Voted, Request};
 use coterie_ring::{BucketKind, BucketPolicy, NodeId, NodeState};
 use coterie_wire::peer::purge::Said;
-use coterie_wire::peer::strong::RegisterRequest;
-use coterie_wire::{Body, Incarnation, Message, Outcome, RequestId};
+use coterie_wire::peer::strong::{RegisterReply, RegisterRequest};
+use coterie_wire::{Body, Incarnation, Key, Message, Outcome};
 
 use harness::{Cluster, id, key};
 
@@ -59,6 +59,13 @@ fn tick_alone(cluster: &mut Cluster, node: NodeId, time: Duration) {
         }
     }
     cluster.run();
+}
+
+/// An owner is asked to promise much.
+fn prepare(cluster: &mut Cluster, key: &Key, proposer: NodeId, to: NodeId) {
+    let ballot = Ballot { round: 100, proposer, session: 7 };
+    let asked = RegisterRequest { key: key.clone(), request: Request::Prepare { ballot } };
+    cluster.forge((proposer, to), key, 0, Body::Register(Box::new(asked)));
 }
 
 type Held = Rc<RefCell<Vec<(NodeId, NodeId, Message)>>>;
@@ -163,22 +170,7 @@ fn a_promise_of_another_owner_keeps_none_from_voting_again_nor_moves_from_their_
     cluster.decide(owner, NodeState::Draining, |_| true);
     let heir = cluster.owners(&key)[0];
     assert_ne!(heir, owner);
-    let view = &cluster.node(owner).view;
-    let slice = view.slice(&key).expect("the bucket is known");
-    let ballot = Ballot { round: 100, proposer: owner, session: 7 };
-    let asked = RegisterRequest { key: key.clone(), request: Request::Prepare { ballot } };
-    let prepare = Message {
-        request: RequestId(7),
-        slice: Some(slice),
-        layout: view.live_sets(slice).tag(),
-        epoch: 0,
-        time_left: None,
-        trace: 0,
-        committed: None,
-        body: Body::Register(Box::new(asked)),
-    };
-    let index = cluster.nodes.iter().position(|node| node.id == heir).expect("it is a node");
-    cluster.deliver(index, owner, prepare);
+    prepare(&mut cluster, &key, owner, heir);
     cluster.change_view(owner, |view| (view.amnesiac, view.incarnation) = (true, Incarnation(90)));
     cluster.heal();
     cluster.advance(Duration::from_secs(60));
@@ -186,6 +178,60 @@ fn a_promise_of_another_owner_keeps_none_from_voting_again_nor_moves_from_their_
     assert_eq!(cluster.decision().moving().len(), 0, "moves are over");
     let request = cluster.request(&key, get());
     let answered = cluster.done(heir, request);
+    assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
+}
+
+/// Seed 5259: a value was with acceptors when the owners changed and too few of them were left; its client was told that
+/// nothing was done, and a later reader saw it.
+#[test]
+fn a_write_that_acceptors_have_is_unknown_where_its_proposer_cannot_go_on() {
+    let policy = BucketPolicy { kind: BucketKind::Strong, ..BucketPolicy::default() };
+    let mut cluster = Cluster::new(4, policy);
+    let key = key("seat");
+    let owners = cluster.owners(&key);
+    let (proposer, drains) = (owners[0], owners[2]);
+    cluster.lose(|_, _, message| {
+        let is_accepted = |reply: &_| matches!(reply, RegisterReply::Reply(Voted::Accepted { .. }));
+        matches!(&message.body, Body::Registered(reply) if is_accepted(reply))
+    });
+    let submitted = cluster.request(&key, create("mine"));
+    let client = cluster.submit(proposer, submitted);
+    cluster.run();
+    let others = owners[1..].to_vec();
+    cluster.change_view(proposer, |view| {
+        view.members.extend(others.iter().map(|owner| (*owner, Liveness::Down)));
+    });
+    cluster.decide(drains, NodeState::Draining, |node| node == proposer);
+    cluster.advance(Duration::from_millis(600));
+    let told = cluster.response(client);
+    assert!(matches!(told, Some(Outcome::Unknown { .. })), "{told:?}");
+}
+
+/// Seed 17339: two owners had promised more than the third had voted for, and then may have lost something. Nothing could
+/// be decided without one of them, and neither could take the vote in.
+#[test]
+fn what_two_owners_had_promised_keeps_neither_from_voting_again() {
+    let mut cluster = strong();
+    let key = key("seat");
+    let owners = cluster.owners(&key);
+    // The value comes to one acceptor only.
+    cluster.lose(|_, _, message| {
+        let accepts = |asked: &RegisterRequest| matches!(asked.request, Request::Accept { .. });
+        let is_accept = matches!(&message.body, Body::Register(asked) if accepts(asked));
+        is_accept || matches!(message.body, Body::Sync(_))
+    });
+    let request = cluster.request(&key, create("mine"));
+    let told = cluster.ask(owners[0], request);
+    assert!(matches!(told, Outcome::Unknown { .. }), "{told:?}");
+    for other in &owners[1..] {
+        prepare(&mut cluster, &key, owners[0], *other);
+        let lost = |view: &mut View| (view.amnesiac, view.incarnation) = (true, Incarnation(90));
+        cluster.change_view(*other, lost);
+    }
+    cluster.heal();
+    cluster.advance(Duration::from_secs(60));
+    let request = cluster.request(&key, get());
+    let answered = cluster.done(owners[1], request);
     assert_eq!(answered.replies, [Ok(Reply::Value(Bytes::from_static(b"mine")))]);
 }
 

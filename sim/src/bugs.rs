@@ -62,13 +62,12 @@ impl Bug {
             Bug::Decision(
                 Decision::CountedHintDropped
                 | Decision::FallbackActorKept
+                | Decision::PurgeWithHints
                 | Decision::StaleHintRenamed,
             ) => Profile::Island,
-            Bug::Decision(
-                Decision::DotReuseAfterReacquisition
-                | Decision::PurgeWithHints
-                | Decision::PushToFormerCopy,
-            ) => Profile::Forgetting,
+            Bug::Decision(Decision::DotReuseAfterReacquisition | Decision::PushToFormerCopy) => {
+                Profile::Forgetting
+            }
             Bug::Decision(Decision::ActorsSurviveLoss | Decision::PushBeforeFence) => {
                 Profile::Power
             }

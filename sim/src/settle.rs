@@ -111,6 +111,9 @@ pub fn unsettled(cluster: &Cluster) -> Vec<String> {
         if !cluster.serves(index) {
             open.push(format!("node {index} does not serve"));
         }
+        if !cluster.is_informed(index) {
+            open.push(format!("node {index} has not heard of the newest layout"));
+        }
         if let Some(member) = cluster.missed_by(index) {
             open.push(format!("node {index} takes {member} for down"));
         }

@@ -129,9 +129,10 @@ impl Control {
     /// received nothing.
     pub(super) fn lose(&mut self, cause: AmnesiaCause, effects: &mut ControlEffects) {
         // Votes are synced before they are told, whatever the setting: an honest disk keeps them.
-        let votes_lost = cause != AmnesiaCause::UncleanStop;
+        let synced_lost = cause != AmnesiaCause::UncleanStop;
         let known = self.identity.amnesiac && self.identity.incarnation != self.asking.life;
-        if known && (self.identity.abstains || !votes_lost) {
+        let worse = synced_lost && !(self.identity.abstains && self.identity.went_back);
+        if known && !worse {
             return;
         }
         effects.report(Report::Amnesia(cause));
@@ -140,10 +141,11 @@ impl Control {
             self.identity.amnesiac = true;
             self.actors_spent = true;
             self.received.clear();
-            self.view_changed = true;
         }
-        self.identity.abstains |= votes_lost;
-        self.identity.together &= !votes_lost;
+        self.view_changed = true;
+        self.identity.abstains |= synced_lost;
+        self.identity.went_back |= synced_lost;
+        self.identity.together &= !synced_lost;
         self.identity.store(&mut effects.batch);
         self.abstain_or_not(effects);
     }
@@ -160,7 +162,7 @@ impl Control {
         }
         self.received.insert(lane);
         if self.received.len() == usize::from(self.lanes) {
-            self.identity.amnesiac = false;
+            (self.identity.amnesiac, self.identity.went_back) = (false, false);
             self.identity.store(&mut effects.batch);
             effects.report(Report::Recovered);
             self.view_changed = true;

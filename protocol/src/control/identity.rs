@@ -42,6 +42,8 @@ pub(super) struct Identity {
     pub(super) sync: SyncPolicy,
     /// Whether a loss in this life has not been made good yet.
     pub(super) amnesiac: bool,
+    /// Whether something that was synced is among what may have been lost since all was last made good.
+    pub(super) went_back: bool,
     /// Whether votes may have been lost: see [`super::abstention`].
     pub(super) abstains: bool,
     /// Whether that is because all nodes went back together, each perhaps to another moment.
@@ -53,6 +55,7 @@ const PERIODIC: u8 = 2;
 const AMNESIAC: u8 = 4;
 const ABSTAINS: u8 = 8;
 const TOGETHER: u8 = 16;
+const WENT_BACK: u8 = 32;
 
 impl Identity {
     pub(super) fn load(rows: &impl Rows) -> Result<Option<Identity>, OpenError> {
@@ -70,7 +73,7 @@ impl Identity {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let periodic = self.sync == SyncPolicy::Periodic;
         let lost = flag(self.amnesiac, AMNESIAC) | flag(self.abstains, ABSTAINS);
-        let lost = lost | flag(self.together, TOGETHER);
+        let lost = lost | flag(self.together, TOGETHER) | flag(self.went_back, WENT_BACK);
         body.put_u8(flag(self.clean, CLEAN) | flag(periodic, PERIODIC) | lost);
         rows::put(batch, address::node_row(rows::IDENTITY), &body);
     }
@@ -82,7 +85,7 @@ impl Identity {
         let (cluster, node) = (body.get_u128(), NodeId(body.get_u128()));
         let (incarnation, boot) = (Incarnation(body.get_u64()), body.get_u128());
         let flags = body.get_u8();
-        (flags < 32).then_some(Identity {
+        (flags < 64).then_some(Identity {
             cluster,
             node,
             incarnation,
@@ -90,6 +93,7 @@ impl Identity {
             clean: flags & CLEAN != 0,
             sync: if flags & PERIODIC != 0 { SyncPolicy::Periodic } else { SyncPolicy::Always },
             amnesiac: flags & AMNESIAC != 0,
+            went_back: flags & WENT_BACK != 0,
             abstains: flags & ABSTAINS != 0,
             together: flags & TOGETHER != 0,
         })

@@ -91,6 +91,7 @@ impl Control {
             clean: false,
             sync: start.sync,
             amnesiac: stored.as_ref().is_some_and(|stored| stored.amnesiac),
+            went_back: stored.as_ref().is_some_and(|stored| stored.went_back),
             abstains: stored.as_ref().is_some_and(|stored| stored.abstains),
             together: stored.as_ref().is_some_and(|stored| stored.together),
         };
@@ -232,6 +233,7 @@ impl Control {
             Past::ClusterRestored => {
                 self.asking.over = true;
                 (self.identity.abstains, self.identity.together) = (true, true);
+                self.identity.went_back = true;
             }
             Past::Continued | Past::DiskFailed => {}
         }

@@ -30,6 +30,7 @@ impl Control {
             protocol: self.protocol(),
             run: self.asking.runs.present(),
             amnesiac: self.identity.amnesiac,
+            went_back: self.identity.went_back,
             skipped: self.skipped,
             overruled: Arc::clone(&self.overruled),
             given_up: self.given_up,

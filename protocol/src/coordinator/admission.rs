@@ -5,7 +5,7 @@ use coterie_wire::{Body, Outcome, Refused, Request, Slice};
 use smallvec::SmallVec;
 
 use super::explain::Answers;
-use super::forward::Forwarding;
+use super::handed::Handed;
 use super::memory::Seen;
 use super::request::{About, By, Phase, Plan, Table, UnderWay};
 use super::{Coordinator, Event, Found};
@@ -13,6 +13,7 @@ use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
 use crate::origin::Origin;
+use crate::replica::admit::may_coordinate;
 use crate::{linearizable, strong};
 
 /// Where a request goes.
@@ -42,16 +43,8 @@ pub(super) fn route(shared: &Shared, request: &Request) -> Route {
     };
     let partition = shared.view.partition(&request.key);
     let slice = Slice { partition, replicas: policy.replicas };
-    let may = may_coordinate(shared, slice, &plan);
-    if may { Route::Here(slice, plan) } else { Route::Away(slice, plan) }
-}
-
-/// Whether this node has received enough of a slice, and lost nothing of it (invariants 2, 17).
-pub(super) fn may_coordinate(shared: &Shared, slice: Slice, plan: &Plan) -> bool {
-    shared.slices.get(&slice).is_some_and(|state| {
-        let readiness = plan.read.readiness();
-        crate::replica::admit::counts(shared, state) && state.replica.may_coordinate(readiness)
-    })
+    let here = may_coordinate(shared, slice, plan.read.readiness());
+    if here { Route::Here(slice, plan) } else { Route::Away(slice, plan) }
 }
 
 impl Coordinator {
@@ -119,7 +112,7 @@ impl Coordinator {
         if about.writes() {
             self.memory.begin(&about.request.key, about.request.id, id);
         }
-        let phase = Phase::Forwarding(Forwarding::default());
+        let phase = Phase::Forwarding(Handed::default());
         let origins = SmallVec::from_iter([origin]);
         let mut under_way =
             Box::new(UnderWay { about, origins, phase, gathered: None, looked_at: None });
@@ -127,8 +120,26 @@ impl Coordinator {
             under_way.phase = Phase::asleep();
             self.with_rows(shared, under_way, found, effects);
         } else {
-            self.forward(shared, under_way, Forwarding::default(), effects);
+            self.forward(shared, under_way, Handed::default(), effects);
         }
+    }
+
+    /// A request that other owners did not coordinate is one of another part of this lane by now.
+    pub(super) fn hand_over(
+        &mut self,
+        shared: &Shared,
+        under_way: &mut UnderWay,
+        effects: &mut Effects,
+    ) {
+        let about = &under_way.about;
+        let time_left = about.deadline.saturating_sub(shared.now.monotonic);
+        self.forwarded.remove(&about.request.id);
+        self.memory.undone(&about.request.key, about.request.id);
+        for origin in std::mem::take(&mut under_way.origins) {
+            let request = Request { time_left, ..about.request.clone() };
+            hand_over(about.plan.by, origin, request, effects);
+        }
+        self.table.over(under_way);
     }
 
     /// What is known of a request of this id on this key.

@@ -97,7 +97,7 @@ impl Coordinator {
             first.stand_in = Some(StandIn { node: shared.me, keeps: false });
         }
         store::send_to_open(shared, about, &mut writing, effects);
-        let stored = Event::Stored { request: about.id };
+        let stored = Event::Stored { request: about.id, committed: 0 };
         effects.lane(After::Durable, crate::Event::Coordinator(stored));
         under_way.phase = Phase::Writing(writing);
         self.table.put(under_way);

@@ -1,59 +1,54 @@
-//! Requests that another node coordinates: handed on once, never twice (invariant 3).
+//! Requests that another node coordinates: what may change something is with one owner at a time, and goes to another only
+//! from one that has not begun or changed nothing (invariant 3); where the owner that has a read does not answer, another
+//! gets it, too.
 
 use std::time::Duration;
 
 use coterie_ring::NodeId;
-use coterie_wire::{Body, ChangedDots, Outcome, Request, RequestId, Response, Slice, Unavailable};
+use coterie_wire::{Body, ChangedDots, Outcome, Request, RequestId, Response, Unavailable};
 
 use super::fallback::may_stand_in;
+use super::handed::Handed;
 use super::request::{Phase, UnderWay};
 use super::{Coordinator, Event};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
-use crate::view::{Liveness, View};
+use crate::origin::Origin;
 
 /// How long the mutant waits for another coordinator.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// A request that was handed to an owner.
-#[derive(Debug, Default)]
-pub(super) struct Forwarding {
-    /// Who has it.
-    pub(super) to: Option<NodeId>,
-    /// Who said that it did not begin to coordinate it.
-    refused: Vec<NodeId>,
-}
-
-/// The owner to hand a request to: of the oldest live set, as its owners have received all there is; those that
-/// are suspected last.
-pub(crate) fn target(view: &View, slice: Slice, refused: &[NodeId]) -> Option<NodeId> {
-    let owners = view.live_sets(slice).owners();
-    let may = |node: &&NodeId| **node != view.me && !refused.contains(node) && view.is_live(**node);
-    let rank = |node: &&NodeId| view.liveness(**node) == Liveness::Suspect;
-    owners.iter().filter(may).min_by_key(rank).copied()
-}
-
 impl Coordinator {
-    /// Hands a request to an owner.
+    /// Hands a request to an owner that was not told of it yet.
     pub(super) fn forward(
         &mut self,
         shared: &mut Shared,
         mut under_way: Box<UnderWay>,
-        mut forwarding: Forwarding,
+        mut handed: Handed,
         effects: &mut Effects,
     ) {
         let about = &under_way.about;
-        let Some(to) = target(&shared.view, about.slice, &forwarding.refused) else {
+        let now = shared.now.monotonic;
+        let Some(to) = handed.on(&shared.view, about.slice, (!about.writes()).then_some(now))
+        else {
+            if handed.is_open() {
+                under_way.phase = Phase::Forwarding(handed);
+                return self.table.put(under_way);
+            }
             if may_stand_in(shared, about) {
                 let event = Event::StandIn { request: about.id };
                 effects.lane(After::Written, crate::Event::Coordinator(event));
                 return self.table.put(under_way);
             }
-            let outcome = Outcome::Unavailable(Unavailable::Nobody);
-            return self.respond(shared, &mut under_way, outcome, effects);
+            if handed.was_refused() {
+                // Owners that are there do not coordinate it yet, or not any more: they, or this node, are about to learn
+                // who does.
+                return self.wait(shared, under_way, Unavailable::Nobody);
+            }
+            return self.end(shared, under_way, Unavailable::Nobody, effects);
         };
-        let time_left = about.deadline.saturating_sub(shared.now.monotonic);
+        let time_left = about.deadline.saturating_sub(now);
         let request = Request { time_left, ..about.request.clone() };
         // The client's id, so that a repeated message is known for one.
         let (id, body) = (request.id, Body::Forward(Box::new(request)));
@@ -61,12 +56,32 @@ impl Coordinator {
         (message.time_left, message.trace) = (Some(time_left), about.trace());
         effects.send(to, Class::Requests, message);
         self.forwarded.insert(id, about.id);
-        forwarding.to = Some(to);
-        under_way.phase = Phase::Forwarding(forwarding);
+        under_way.phase = Phase::Forwarding(handed);
         self.table.put(under_way);
     }
 
-    /// The owner has answered.
+    /// This node may not coordinate any more what it has begun to, and has changed nothing: another owner gets it.
+    pub(super) fn pass_on(
+        &mut self,
+        shared: &mut Shared,
+        mut under_way: Box<UnderWay>,
+        effects: &mut Effects,
+    ) {
+        let is_own = |origin: &Origin| matches!(origin, Origin::Request(_) | Origin::Job);
+        if under_way.origins.iter().any(is_own) {
+            return self.end(shared, under_way, Unavailable::Nobody, effects);
+        }
+        under_way.about.next_round();
+        under_way.gathered = None;
+        let peers = under_way.origins.iter().filter_map(|origin| match origin {
+            Origin::Peer { node, .. } => Some(*node),
+            Origin::Client(_) | Origin::Listing { .. } | Origin::Request(_) | Origin::Job => None,
+        });
+        let handed = Handed::by(peers);
+        self.forward(shared, under_way, handed, effects);
+    }
+
+    /// An owner has answered.
     pub(super) fn forwarded(
         &mut self,
         shared: &mut Shared,
@@ -75,7 +90,12 @@ impl Coordinator {
         response: Response,
         effects: &mut Effects,
     ) {
-        let Some(mut under_way) = self.take_forwarded(from, request) else { return };
+        let Some((mut under_way, handed)) = self.take_forwarded(from, request) else { return };
+        if matches!(response.outcome, Outcome::Unavailable(_)) && handed.is_open() {
+            // Another has it, and may do better.
+            under_way.phase = Phase::Forwarding(handed);
+            return self.table.put(under_way);
+        }
         self.respond(shared, &mut under_way, response.outcome, effects);
     }
 
@@ -87,31 +107,53 @@ impl Coordinator {
         request: RequestId,
         effects: &mut Effects,
     ) {
-        let Some(mut under_way) = self.take_forwarded(from, request) else { return };
+        let Some((mut under_way, mut handed)) = self.take_forwarded(from, request) else { return };
         under_way.about.answers.note(from, "does not coordinate");
-        let mut forwarding = Forwarding::default();
-        if let Phase::Forwarding(before) = &mut under_way.phase {
-            forwarding = std::mem::take(before);
-        }
-        forwarding.refused.push(from);
-        self.forward(shared, under_way, forwarding, effects);
+        handed.refused();
+        self.forward(shared, under_way, handed, effects);
     }
 
-    /// Nothing is heard of the owner, which may have coordinated it.
+    /// A message to the owner was lost; it may have arrived all the same.
     pub(super) fn forward_lost(
+        &mut self,
+        shared: &mut Shared,
+        (mut under_way, handed): (Box<UnderWay>, Handed),
+        to: NodeId,
+        effects: &mut Effects,
+    ) {
+        under_way.about.answers.note(to, "unreachable");
+        if under_way.about.writes() {
+            return self.forward_over(shared, under_way, handed, effects);
+        }
+        self.forward(shared, under_way, handed, effects);
+    }
+
+    /// Time has passed: another owner gets it, or its time is over.
+    pub(super) fn forward_late(
         &mut self,
         shared: &mut Shared,
         mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
-        if mutant(Mutant::DoubleCoordination)
-            && let Phase::Forwarding(before) = &mut under_way.phase
-            && before.refused.is_empty()
-        {
-            let mut forwarding = std::mem::take(before);
-            forwarding.refused.extend(forwarding.to);
+        let Phase::Forwarding(handed) = &mut under_way.phase else { return };
+        let handed = std::mem::take(handed);
+        if under_way.about.deadline <= shared.now.monotonic {
+            return self.forward_over(shared, under_way, handed, effects);
+        }
+        self.forward(shared, under_way, handed, effects);
+    }
+
+    /// Nothing is heard of the owners, one of which may have coordinated it.
+    fn forward_over(
+        &mut self,
+        shared: &mut Shared,
+        mut under_way: Box<UnderWay>,
+        handed: Handed,
+        effects: &mut Effects,
+    ) {
+        if mutant(Mutant::DoubleCoordination) && handed.told() == 1 {
             under_way.about.deadline = shared.now.monotonic + AGAIN;
-            return self.forward(shared, under_way, forwarding, effects);
+            return self.forward(shared, under_way, handed, effects);
         }
         let about = &under_way.about;
         let (view, plan) = (&shared.view, about.plan);
@@ -126,16 +168,20 @@ impl Coordinator {
         self.respond(shared, &mut under_way, outcome, effects);
     }
 
-    /// Takes out what was forwarded to a node in a message of this id.
+    /// Takes out what was forwarded to a node in a message of this id, and has not been answered by it.
     pub(super) fn take_forwarded(
         &mut self,
         to: NodeId,
         request: RequestId,
-    ) -> Option<Box<UnderWay>> {
+    ) -> Option<(Box<UnderWay>, Handed)> {
         let id = *self.forwarded.get(&request)?;
-        let under_way = self.table.take(id)?;
-        match &under_way.phase {
-            Phase::Forwarding(forwarding) if forwarding.to == Some(to) => Some(under_way),
+        let mut under_way = self.table.take(id)?;
+        match &mut under_way.phase {
+            Phase::Forwarding(handed) if handed.is_open_for(to) => {
+                let mut handed = std::mem::take(handed);
+                handed.over(to);
+                Some((under_way, handed))
+            }
             Phase::Forwarding(_)
             | Phase::Gathering(_)
             | Phase::Waiting(_)

@@ -8,6 +8,7 @@ mod explain;
 mod fallback;
 mod forward;
 mod found;
+mod handed;
 mod latency;
 mod memory;
 mod observe;
@@ -34,10 +35,11 @@ use crate::rows::{NotResident, Rows};
 
 use admission::{Route, route};
 pub(crate) use counting::Quota;
-pub(crate) use forward::target;
 pub use found::Found;
+pub(crate) use handed::Handed;
 use latency::Latencies;
 use memory::Memory;
+pub(crate) use observe::AGAIN;
 use request::{By, Phase, Table};
 
 /// What happens to the coordinator from within its lane.
@@ -47,6 +49,8 @@ pub enum Event {
     Stored {
         /// Of which request.
         request: RequestId,
+        /// The number of the batch that it is in, which the lane fills in.
+        committed: u64,
     },
     /// The next part of what a request changes is to be committed.
     Commit {
@@ -319,7 +323,10 @@ impl Coordinator {
             Event::Item { origin, request } => {
                 self.begin(shared, origin, *request, found, effects);
             }
-            Event::Stored { request } => self.stored(shared, request, effects),
+            Event::Stored { request, committed } => {
+                shared.durable = shared.durable.max(committed);
+                self.stored(shared, request, effects);
+            }
             Event::Renew { request } => self.renew(shared, request, found, effects),
             Event::Commit { request } => self.commit_part(shared, request, found, effects),
             Event::Again { request } | Event::StandIn { request } => {
@@ -360,10 +367,8 @@ impl Coordinator {
         request: RequestId,
         effects: &mut Effects,
     ) {
-        if let Some(mut under_way) = self.take_forwarded(to, request) {
-            // It may have arrived: it is never coordinated again (invariant 3).
-            under_way.about.answers.note(to, "unreachable");
-            return self.forward_lost(shared, under_way, effects);
+        if let Some(forwarded) = self.take_forwarded(to, request) {
+            return self.forward_lost(shared, forwarded, to, effects);
         }
         self.not_taken(shared, to, request, "unreachable", effects);
     }
@@ -393,7 +398,7 @@ impl Coordinator {
             let Some(under_way) = self.table.take(id) else { continue };
             let is_over = !under_way.origins.is_empty() && under_way.about.deadline <= now;
             match &under_way.phase {
-                Phase::Forwarding(_) => self.forward_lost(shared, under_way, effects),
+                Phase::Forwarding(_) => self.forward_late(shared, under_way, effects),
                 Phase::Gathering(gathering) if is_over => {
                     let why = observe::too_few(shared, &under_way.about, gathering);
                     self.end(shared, under_way, why, effects);

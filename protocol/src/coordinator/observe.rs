@@ -7,18 +7,18 @@ use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
 use coterie_wire::{Answered, Outcome, QuorumCount, Refused, Request, RequestId, Unavailable};
 
-use super::admission::may_coordinate;
 use super::found::Own;
 use super::read::{Gathered, Gathering};
-use super::request::{About, Phase, UnderWay, Waiting};
+use super::request::{About, By, Phase, UnderWay, Waiting};
 use super::{Coordinator, Event, Found, evaluate, found, repair, write};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::repair::{scrub, sync};
+use crate::replica::admit::may_coordinate;
 use crate::rows::lazy::Recorded;
 
 /// How long what is not to be had just now is waited for before it is asked for again.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const AGAIN: Duration = Duration::from_millis(50);
 
 /// How many cells with tallies one request removes of a key that has too many.
 const TALLIED_AT_ONCE: usize = 256;
@@ -35,8 +35,11 @@ impl Coordinator {
         let about = &under_way.about;
         let plan = about.plan;
         // That may have changed while it waited.
-        if !may_coordinate(shared, about.slice, &plan) {
-            return self.end(shared, under_way, Unavailable::Nobody, effects);
+        if !may_coordinate(shared, about.slice, plan.read.readiness()) {
+            return self.pass_on(shared, under_way, effects);
+        }
+        if plan.by != By::Quorums {
+            return self.hand_over(shared, &mut under_way, effects);
         }
         let state = &shared.slices[&about.slice];
         if about.writes()
@@ -78,9 +81,9 @@ impl Coordinator {
         let Phase::Gathering(gathering) = &under_way.phase else {
             return self.table.put(under_way);
         };
-        let (slice, plan) = (under_way.about.slice, under_way.about.plan);
-        if !may_coordinate(shared, slice, &plan) {
-            return self.end(shared, under_way, Unavailable::Nobody, effects);
+        let slice = under_way.about.slice;
+        if !may_coordinate(shared, slice, under_way.about.plan.read.readiness()) {
+            return self.pass_on(shared, under_way, effects);
         }
         let epoch = shared.slices.get(&slice).map(|state| state.epoch);
         if epoch != Some(gathering.epoch) || gathering.large != own.small().is_none() {
@@ -102,9 +105,13 @@ impl Coordinator {
         mut under_way: Box<UnderWay>,
         effects: &mut Effects,
     ) {
+        let (slice, plan) = (under_way.about.slice, under_way.about.plan);
         let Phase::Gathering(gathering) = &mut under_way.phase else {
             return self.table.put(under_way);
         };
+        if !may_coordinate(shared, slice, plan.read.readiness()) {
+            return self.pass_on(shared, under_way, effects);
+        }
         if gathering.progress(&shared.view, &self.latencies, &under_way.about) == Gathered::TooFew {
             let why = too_few(shared, &under_way.about, gathering);
             return self.wait(shared, under_way, why);
@@ -114,7 +121,7 @@ impl Coordinator {
     }
 
     /// Begins a request again after a while.
-    fn wait(&mut self, shared: &Shared, mut under_way: Box<UnderWay>, why: Unavailable) {
+    pub(super) fn wait(&mut self, shared: &Shared, mut under_way: Box<UnderWay>, why: Unavailable) {
         under_way.about.next_round();
         let until = shared.now.monotonic + AGAIN;
         under_way.phase = Phase::Waiting(Waiting { until, why });

@@ -96,11 +96,8 @@ impl Gathering {
         own: &Own,
         session: &SessionDots,
     ) -> Option<Self> {
-        let unseen = session.not_in(&own.context());
-        // What was purged nobody covers; then all there is has been shown once every owner has. Nothing is purged before
-        // every member has confirmed that it keeps no hint of that epoch. Dots of later epochs are there all the same.
-        let lacking = unseen.since(state.epoch_min);
-        let quota = if lacking == unseen { plan.read } else { Quota::all() };
+        let (lacking, purged) = state.unseen(session, &own.context());
+        let quota = if purged { Quota::all() } else { plan.read };
         let lacking = (!lacking.is_empty()).then_some(lacking);
         let readiness = quota.readiness();
         let alone = |set: &OwnerSet| state.replica.may_answer_read(set.version, readiness).is_ok();
@@ -314,9 +311,8 @@ impl Gathering {
     pub(super) fn progress(&self, view: &View, latencies: &Latencies, about: &About) -> Gathered {
         let has_shown = |node| self.has_shown(view.me, node);
         let shown = self.quota.count(view, &self.set, has_shown);
-        let others = self.set.members.iter().filter(|node| **node != view.me);
-        let seen = self.lacking.is_none() || others.copied().any(has_shown);
-        if shown.have >= shown.need && seen {
+        let seen = self.asked.iter().any(|asked| self.shows_what_lacks(asked));
+        if shown.have >= shown.need && (self.lacking.is_none() || seen) {
             return Gathered::Enough;
         }
         let candidates = self.candidates(view, latencies);
@@ -329,11 +325,24 @@ impl Gathering {
             true => self.free_fallbacks(view, about),
             false => 0,
         };
-        let others = self.set.members.iter().filter(|node| **node != view.me);
-        let hoped_to_see = self.lacking.is_none() || others.copied().any(may);
+        let open =
+            |asked: &Asked| matches!(asked.said, Said::Nothing | Said::Late | Said::Synchronising);
+        let hoped_to_see =
+            self.lacking.is_none() || seen || !candidates.is_empty() || self.asked.iter().any(open);
         let hoped_for = usize::from(hoped.have) + fallbacks;
         let open = hoped_for >= usize::from(hoped.need) && hoped_to_see;
         if open { Gathered::Open } else { Gathered::TooFew }
+    }
+
+    /// Whether somebody has shown what the session must see and this node lacks. An owner that lacks it says so; one that
+    /// stands in for it shows whatever hints it keeps.
+    fn shows_what_lacks(&self, asked: &Asked) -> bool {
+        let Some(lacking) = &self.lacking else { return true };
+        match &asked.said {
+            Said::Same | Said::Synchronised => self.set.contains(asked.node),
+            Said::State(shown) => self.set.contains(asked.node) || lacking.are_in(shown.context()),
+            Said::Nothing | Said::Late | Said::Synchronising | Said::Refused => false,
+        }
     }
 
     /// How many fallbacks have not been asked.

@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 
 use super::counting::Quota;
 use super::explain::Answers;
-use super::forward::Forwarding;
 use super::found;
+use super::handed::Handed;
 use super::parts::Committing;
 use super::promised::depends_on_change;
 use super::read::Gathering;
@@ -143,7 +143,7 @@ impl About {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Another node coordinates it.
-    Forwarding(Forwarding),
+    Forwarding(Handed),
     /// Owners are asked to show what they have.
     Gathering(Box<Gathering>),
     /// What it needs is not to be had just now: it is begun again.
@@ -191,7 +191,7 @@ impl UnderWay {
         let phase = match &self.phase {
             // It is on its way, whatever the time.
             Phase::Committing(_) => return Duration::MAX,
-            Phase::Forwarding(_) => self.about.deadline,
+            Phase::Forwarding(handed) => handed.next_deadline(),
             Phase::Gathering(gathering) => gathering.next_deadline(),
             Phase::Waiting(waiting) => waiting.until,
             Phase::Writing(writing) => writing.next_deadline(),

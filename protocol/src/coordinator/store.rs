@@ -60,7 +60,8 @@ impl Coordinator {
         });
         send_to_all(shared, about, &mut writing, effects);
         if here {
-            effects.lane(after, crate::Event::Coordinator(Event::Stored { request: about.id }));
+            let stored = Event::Stored { request: about.id, committed: 0 };
+            effects.lane(after, crate::Event::Coordinator(stored));
         } else {
             writing.give(shared.me, Given::Failed);
             if let Some(me) = writing.owner(shared.me) {
@@ -159,9 +160,10 @@ impl Coordinator {
         if let (Phase::Writing(writing), Found::Own(own)) = (&mut under_way.phase, found)
             && let Some(state) = own.small()
             && let Some(epoch) = epoch.filter(|epoch| *epoch > writing.epoch)
+            && let Change::Delta(delta) = &writing.change
         {
-            let footprint = replica::needs(&writing.change);
-            writing.change = Change::Partial(Partial::extract(state, &footprint));
+            let now = Partial::extract(state, &replica::needs(&writing.change));
+            writing.change = Change::Delta(delta.renewed(&now));
             writing.epoch = epoch;
             under_way.about.next_round();
             send_to_open(shared, &under_way.about, writing, effects);
@@ -352,7 +354,7 @@ fn take(
         WriteAnswer::StaleEpoch { .. } => {
             try_again(writing, from, now);
             if writing.is_whole_delete() {
-                // Partial states cannot say that a whole key is deleted.
+                // What is renewed cannot say that a whole key is deleted.
                 give_up(about, writing, from, effects);
             } else {
                 let renew = Event::Renew { request: about.id };

@@ -1,4 +1,4 @@
-//! What peers have acknowledged, gathered for control to remember (invariant 2).
+//! What peers say they have on disk, gathered for control to remember (invariants 1 and 2).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -389,7 +389,9 @@ impl Lane {
         key.filter(|key| self.linearizable.holds(key))
     }
 
-    /// Numbers what this event commits, and lets what it promises bear that number (invariant 2).
+    /// Numbers what this event commits, and lets what it promises bear that number (invariant 2). Other messages bear that of
+    /// the last batch that was promised to anybody: a storage that goes back before it would mint again what they have seen
+    /// (invariant 1).
     fn number(&mut self, before: usize, first: usize, effects: &mut Effects) {
         let shared = &mut self.shared;
         if effects.batch.changes().len() > before {
@@ -397,17 +399,32 @@ impl Lane {
             let number = shared.committed.to_be_bytes().to_vec();
             effects.batch.put(Space::Control, address::commits(shared.lane), number);
         }
-        let committed =
-            Committed { run: shared.view.run, lane: shared.lane, number: shared.committed };
+        let numbered = |number| Committed { run: shared.view.run, lane: shared.lane, number };
+        let promised = numbered(shared.committed);
+        let earlier = Some(shared.durable).filter(|durable| *durable > 0).map(numbered);
         for (after, action) in &mut effects.actions[first..] {
-            let Action::Send { to, message, .. } = action else { continue };
-            if *after > After::Written {
-                message.committed = Some(committed);
-            }
-            // What a module sends to an owner reaches this node too, where it is one.
-            if *to == shared.me && message.slice.is_some() {
-                let event = Event::Message { from: shared.me, message: message.clone() };
-                *action = Action::Lane(Box::new(event));
+            match action {
+                Action::Lane(event) => {
+                    if let Event::Coordinator(coordinator::Event::Stored { committed, .. }) =
+                        &mut **event
+                    {
+                        *committed = shared.committed;
+                    }
+                }
+                Action::Send { to, message, .. } => {
+                    let waits = *after > After::Written;
+                    message.committed = if waits { Some(promised) } else { earlier };
+                    // What a module sends to an owner reaches this node too, where it is one.
+                    if *to == shared.me && message.slice.is_some() {
+                        let event = Event::Message { from: shared.me, message: message.clone() };
+                        *action = Action::Lane(Box::new(event));
+                    }
+                }
+                Action::Respond { .. }
+                | Action::Listed { .. }
+                | Action::Control(_)
+                | Action::Changed { .. }
+                | Action::Barrier { .. } => {}
             }
         }
     }

@@ -93,6 +93,7 @@ impl Lane {
             voteless: BTreeSet::new(),
             clock: Clock::new(),
             committed,
+            durable: 0,
             counters: Counters::default(),
             random: Xoshiro256PlusPlus::seed_from_u64(start.seed),
         };

@@ -133,6 +133,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The last batch's number.
     pub committed: u64,
+    /// That of the last batch with something minted here that is as durable as the node's setting asks; 0 before the first.
+    pub durable: u64,
     /// What has been counted.
     pub counters: Counters,
     pub(super) random: Xoshiro256PlusPlus,

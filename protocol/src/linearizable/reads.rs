@@ -65,6 +65,8 @@ struct Read {
     hopeless: bool,
     /// Whether the key was found expired, and its removal is under way.
     expiring: bool,
+    /// Whether the last lap did not show what the session must see: somebody has it, or keeps it for an owner.
+    lacks_session: bool,
 }
 
 /// The reads that this lane coordinates.
@@ -119,6 +121,7 @@ impl Reads {
             synchronising: Vec::new(),
             hopeless: false,
             expiring: false,
+            lacks_session: false,
         };
         self.reads.insert(id, read);
         self.lap(shared, id, found, effects);
@@ -162,8 +165,10 @@ impl Reads {
         let rows = stored.state;
         let root = rows.root().cloned().unwrap_or_default();
         // Owners hold writes back until the lap after this one has come to them, which takes as long as the last.
+        let waited = std::mem::take(&mut read.lacks_session);
         let hold = match read.lap {
             0 => Duration::ZERO,
+            _ if waited => Duration::ZERO,
             _ => ((now - read.lap_from) * hold::LAPS).clamp(hold::HOLD_MIN, hold::HOLD_MAX),
         };
         read.lap_from = now;
@@ -280,14 +285,26 @@ impl Reads {
         let read = self.reads.get_mut(&id).expect("the caller found it");
         let sets = shared.view.live_sets(read.slice);
         if sets.linearizable_outcome(&read.answers) == LinearizableOutcome::Done {
+            let state = shared.slices.get(&read.slice);
+            let shows = match state {
+                Some(state) => read.shows_session(&sets.owners(), state),
+                None => read.request.session.is_empty(),
+            };
+            if !shows {
+                read.lacks_session = true;
+                if !read.states.is_empty() && read.synchronising.is_empty() {
+                    next_lap(id, effects);
+                }
+                return;
+            }
             let slot = usize::try_from(read.lap - 1).unwrap_or(usize::MAX);
             self.laps.0[slot.min(self.laps.0.len() - 1)] += 1;
-            let epoch = shared.slices.get(&read.slice).map_or(0, |state| state.epoch);
+            let epoch = state.map_or(0, |state| state.epoch);
             let outcome = Outcome::Done(Box::new(Answered {
                 replies: std::mem::take(&mut read.replies),
                 changed: ChangedDots::default(),
                 seen: (std::mem::take(&mut read.seen), epoch),
-                owners: read.answers.iter().map(|(by, _)| *by).collect(),
+                owners: read.equal().collect(),
                 fallbacks: Vec::new(),
                 everywhere: false,
                 explanation: None,
@@ -326,13 +343,14 @@ impl Reads {
 
     fn give_up(&mut self, shared: &Shared, id: RequestId, effects: &mut Effects) {
         let Some(read) = self.reads.get(&id) else { return };
-        let equal = |(_, answer): &&(NodeId, DigestAnswer)| {
-            matches!(answer, DigestAnswer::Equal | DigestAnswer::EqualAndReady)
-        };
-        let have = read.answers.iter().filter(equal).count();
+        let have = read.equal().count();
         let owners = shared.view.live_sets(read.slice).newest().members.len();
         let count = QuorumCount::of(have, owners / 2 + 1);
-        self.end(shared, id, Outcome::Unavailable(Unavailable::Answers(count)), effects);
+        let why = match read.lacks_session {
+            true => Unavailable::Session,
+            false => Unavailable::Answers(count),
+        };
+        self.end(shared, id, Outcome::Unavailable(why), effects);
     }
 
     fn end(&mut self, shared: &Shared, id: RequestId, outcome: Outcome, effects: &mut Effects) {
@@ -347,6 +365,25 @@ impl Reads {
 }
 
 impl Read {
+    /// The owners that have what this lap shows.
+    fn equal(&self) -> impl Iterator<Item = NodeId> {
+        let is_equal = |answer: &DigestAnswer| match answer {
+            DigestAnswer::Equal | DigestAnswer::EqualAndReady => true,
+            DigestAnswer::Different | DigestAnswer::Retired => false,
+        };
+        self.answers.iter().filter(move |(_, answer)| is_equal(answer)).map(|(by, _)| *by)
+    }
+
+    /// Whether what the session must see is in what this lap shows.
+    fn shows_session(&self, owners: &[NodeId], state: &SliceState) -> bool {
+        let (lacking, purged) = state.unseen(&self.request.session, &self.seen);
+        let agrees = |owner: &NodeId| {
+            let mut answers = self.answers.iter().filter(|(by, _)| by == owner);
+            answers.any(|(_, answer)| *answer != DigestAnswer::Different)
+        };
+        lacking.is_empty() && (!purged || owners.iter().all(agrees))
+    }
+
     fn next_deadline(&self) -> Duration {
         if self.synchronising.is_empty() {
             self.lap_until.min(self.deadline)

@@ -1,12 +1,12 @@
 //! Which listings are let in, and where they begin.
 
 use coterie_wire::peer::PeerRefusal;
-use coterie_wire::{Body, List, Listed, Refused, RequestId, Unavailable};
+use coterie_wire::{Body, List, Listed, Refused, RequestId};
 
-use super::forward::Forwarding;
 use super::plan::{Route, route};
 use super::request::{Asker, Phase, UnderWay};
 use super::{Found, Listings};
+use crate::coordinator::Handed;
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
 
@@ -46,7 +46,7 @@ impl Listings {
             return asker.answer(shared, refused(Refused::Busy), effects);
         }
         let deadline = shared.now.monotonic + list.time_left;
-        let phase = Phase::Forwarding(Forwarding::default());
+        let phase = Phase::Forwarding(Handed::default());
         let under_way = UnderWay { asker, list, plan, deadline, phase };
         if here {
             self.gather(shared, under_way, found, effects);
@@ -70,7 +70,10 @@ impl Listings {
                 under_way.plan = plan;
                 self.gather(shared, under_way, found, effects);
             }
-            Route::Away(_) => under_way.unavailable(shared, Unavailable::Nobody, effects),
+            Route::Away(plan) => {
+                under_way.plan = plan;
+                self.pass_on(shared, id, under_way, effects);
+            }
             Route::Refused(why) => {
                 under_way.asker.answer(shared, Listed::Refused(why), effects);
             }

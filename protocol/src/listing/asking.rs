@@ -13,16 +13,15 @@ use super::plan::Plan;
 use super::reading::Reading;
 use super::request::{Phase, UnderWay};
 use super::{Found, Listings};
+use crate::coordinator::AGAIN;
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
+use crate::replica::admit::may_coordinate;
 use crate::slice::SliceState;
 use crate::view::{Liveness, View};
 
 /// After so long another owner is asked in place of one that has not answered.
 const LATE: Duration = Duration::from_millis(250);
-
-/// How long what is not to be had just now is waited for before it is asked for again.
-const AGAIN: Duration = Duration::from_millis(50);
 
 /// What an owner that was asked has said.
 #[derive(Debug)]
@@ -225,6 +224,9 @@ impl Listings {
             self.under_way.insert(id, under_way);
             return;
         };
+        if !may_coordinate(shared, plan.slice, plan.quota.readiness()) {
+            return self.pass_on(shared, id, under_way, effects);
+        }
         match gathering.progress(&shared.view, plan) {
             Gathered::Enough => {
                 let reading = Reading::begin(gathering, shared.me, list.keys_max);

@@ -1,41 +1,14 @@
 //! Listings that other owners coordinate. They change nothing, so where one does not answer another is told.
 
-use std::time::Duration;
-
 use coterie_ring::NodeId;
 use coterie_wire::peer::listing::Listing;
 use coterie_wire::{Body, List, Listed, RequestId, Unavailable};
-use smallvec::SmallVec;
 
 use super::Listings;
-use super::request::{Phase, UnderWay};
-use crate::coordinator::target;
+use super::request::{Asker, Phase, UnderWay};
+use crate::coordinator::{AGAIN, Handed};
 use crate::effects::{Class, Effects};
 use crate::lane::Shared;
-
-/// After so long another owner is told, too.
-const LATE: Duration = Duration::from_millis(500);
-
-/// The owners that were told.
-#[derive(Debug, Default)]
-pub(super) struct Forwarding {
-    told: SmallVec<[NodeId; 3]>,
-    /// Of these, those that may yet answer.
-    open: SmallVec<[NodeId; 3]>,
-    /// When another is told.
-    next: Option<Duration>,
-}
-
-impl Forwarding {
-    /// A node will not answer.
-    pub(super) fn lost(&mut self, node: NodeId) {
-        self.open.retain(|open| *open != node);
-    }
-
-    pub(super) fn next_deadline(&self) -> Duration {
-        self.next.unwrap_or(Duration::MAX)
-    }
-}
 
 impl Listings {
     /// Hands a listing to an owner that was not told yet.
@@ -46,10 +19,11 @@ impl Listings {
         mut under_way: UnderWay,
         effects: &mut Effects,
     ) {
+        let count = under_way.count(shared);
         let UnderWay { list, plan, deadline, phase, .. } = &mut under_way;
-        let Phase::Forwarding(forwarding) = phase else { return };
+        let Phase::Forwarding(handed) = phase else { return };
         let now = shared.now.monotonic;
-        match target(&shared.view, plan.slice, &forwarding.told) {
+        match handed.on(&shared.view, plan.slice, Some(now)) {
             Some(to) => {
                 let time_left = deadline.saturating_sub(now);
                 let list = List { time_left, ..list.clone() };
@@ -57,16 +31,29 @@ impl Listings {
                 let mut message = shared.message(id, plan.slice, body);
                 message.time_left = Some(time_left);
                 effects.send(to, Class::Requests, message);
-                forwarding.told.push(to);
-                forwarding.open.push(to);
-                forwarding.next = Some(now + LATE);
             }
-            None if forwarding.open.is_empty() => {
-                return under_way.unavailable(shared, Unavailable::Nobody, effects);
-            }
-            None => forwarding.next = None,
+            None if handed.is_open() => {}
+            // They, or this node, are about to learn who owns it.
+            None if handed.was_refused() => *phase = Phase::Waiting { until: now + AGAIN, count },
+            None => return under_way.unavailable(shared, Unavailable::Nobody, effects),
         }
         self.under_way.insert(id, under_way);
+    }
+
+    /// This node may not coordinate any more what it has begun to: another owner gets it.
+    pub(super) fn pass_on(
+        &mut self,
+        shared: &mut Shared,
+        id: RequestId,
+        mut under_way: UnderWay,
+        effects: &mut Effects,
+    ) {
+        let peer = match under_way.asker {
+            Asker::Peer(node, ..) => Some(node),
+            Asker::Client(_) => None,
+        };
+        under_way.phase = Phase::Forwarding(Handed::by(peer.into_iter()));
+        self.forward(shared, id, under_way, effects);
     }
 
     /// An owner has answered.
@@ -79,7 +66,7 @@ impl Listings {
         effects: &mut Effects,
     ) {
         let told =
-            |it: &&UnderWay| matches!(&it.phase, Phase::Forwarding(to) if to.told.contains(&from));
+            |it: &&UnderWay| matches!(&it.phase, Phase::Forwarding(to) if to.is_open_for(from));
         if self.under_way.get(&id).filter(told).is_none() {
             return;
         }

@@ -156,7 +156,7 @@ impl Listings {
             if let PeerRefusal::OtherLayout { known } = refusal {
                 effects.control(ControlEvent::LayoutBehind { peer: from, known });
             }
-            return self.not_taken(shared, from, id, effects);
+            return self.not_taken(shared, (from, true), id, effects);
         }
         let Body::Listing(ref said) = message.body else { return };
         match &**said {
@@ -173,11 +173,11 @@ impl Listings {
         }
     }
 
-    /// A node has not taken a message, or it was lost.
+    /// A node has not taken a message, and has said so or not.
     fn not_taken(
         &mut self,
         shared: &mut Shared,
-        node: NodeId,
+        (node, refuses): (NodeId, bool),
         id: RequestId,
         effects: &mut Effects,
     ) {
@@ -187,8 +187,11 @@ impl Listings {
                 gathering.take(node, None);
                 self.go_on(shared, id, under_way, effects);
             }
-            Phase::Forwarding(forwarding) => {
-                forwarding.lost(node);
+            Phase::Forwarding(handed) => {
+                handed.over(node);
+                if refuses {
+                    handed.refused();
+                }
                 self.forward(shared, id, under_way, effects);
             }
             Phase::Waiting { .. } | Phase::Reading(_) => {
@@ -205,7 +208,7 @@ impl Listings {
         request: RequestId,
         effects: &mut Effects,
     ) {
-        self.not_taken(shared, to, request, effects);
+        self.not_taken(shared, (to, false), request, effects);
     }
 
     /// Takes an event of its own in.

@@ -6,7 +6,7 @@ use coterie_wire::{LevelRefused, Levels, List, Refused, Slice};
 
 use crate::coordinator::Quota;
 use crate::lane::Shared;
-use crate::replica::admit;
+use crate::replica::admit::may_coordinate;
 
 /// What a listing is to be worth in its bucket.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +50,7 @@ pub(super) fn route(shared: &Shared, list: &List) -> Route {
     let quota = Quota::of(level);
     let sloppy = policy.kind == BucketKind::Sloppy;
     let plan = Plan { slice, quota, level, strong, sloppy };
-    let here = shared.slices.get(&slice).is_some_and(|state| {
-        admit::counts(shared, state) && state.replica.may_coordinate(quota.readiness())
-    });
+    let here = may_coordinate(shared, slice, quota.readiness());
     if here { Route::Here(plan) } else { Route::Away(plan) }
 }
 

@@ -7,9 +7,9 @@ use coterie_wire::peer::listing::Listing;
 use coterie_wire::{Body, List, Listed, QuorumCount, RequestId, Slice, Unavailable};
 
 use super::asking::Gathering;
-use super::forward::Forwarding;
 use super::plan::Plan;
 use super::reading::Reading;
+use crate::coordinator::Handed;
 use crate::effects::{Class, ClientId, Effects};
 use crate::lane::Shared;
 
@@ -25,7 +25,7 @@ pub(super) enum Asker {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Other owners coordinate it.
-    Forwarding(Forwarding),
+    Forwarding(Handed),
     /// Owners are asked which keys they have.
     Gathering(Box<Gathering>),
     /// It is begun again after a while, as something is not to be had just now.
@@ -48,7 +48,7 @@ impl UnderWay {
     /// When it has to be looked at again, whatever arrives.
     pub(super) fn next_deadline(&self) -> Duration {
         let phase = match &self.phase {
-            Phase::Forwarding(forwarding) => forwarding.next_deadline(),
+            Phase::Forwarding(handed) => handed.next_deadline(),
             Phase::Gathering(gathering) => gathering.next_deadline(),
             Phase::Waiting { until, .. } => *until,
             Phase::Reading(_) => Duration::MAX,

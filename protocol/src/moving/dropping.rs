@@ -60,7 +60,7 @@ impl Moving {
             state.verified.clear();
         }
         effects.batch.delete_range(Space::Derived, address::leaves(slice));
-        self.work.remove(&slice);
+        self.end_work(shared, slice);
         self.dropping.insert(slice, Dropping::Buckets(None));
         effects.lane(After::Written, Event::Dropping { slice }.into());
     }
@@ -139,7 +139,7 @@ impl Moving {
     /// This node has nothing to do with the slice any more. It remembers the purge epoch, for hints, unless that may be
     /// one that it lost.
     pub(super) fn forget(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
-        self.work.remove(&slice);
+        self.end_work(shared, slice);
         self.overruled.remove(&slice);
         shared.unreceived.remove(&slice);
         let Some(state) = shared.slices.remove(&slice) else { return };

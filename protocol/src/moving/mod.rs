@@ -9,6 +9,7 @@ mod adopt;
 mod dropping;
 mod overruled;
 mod session;
+mod turns;
 mod waiting;
 mod work;
 
@@ -26,7 +27,6 @@ use crate::event::ControlEvent;
 use crate::lane::Shared;
 use crate::mutants::{Mutant, mutant};
 use crate::repair::sync::{Asker, Told};
-use crate::replica::admit::{self, Refusal};
 use crate::rows::{NotResident, Row, Rows};
 use crate::view::View;
 
@@ -173,18 +173,23 @@ impl Moving {
         }
         match said {
             Move::Status(status) => self.heard(shared, slice, (from, status), effects),
-            Move::Offer => answer_offer(shared, from, message, effects),
+            Move::Offer => {
+                self.offered(shared, slice, (from, message.request), message.layout, effects)
+            }
             Move::Ready { life } => self.ready(shared, slice, (from, life), message, effects),
             Move::Pushed { fenced, life } => {
                 let mine = shared.slices.get(&slice).filter(|state| {
                     let received = state.reception != crate::Reception::Dropping;
                     received && (state.life() == life || mutant(Mutant::PushToFormerCopy))
                 });
-                if mine.is_some() {
+                let is_mine = mine.is_some();
+                self.end_turn(shared, slice, from, effects);
+                if is_mine {
                     self.drive(shared, slice, moves::Event::Pushed { from, fenced }, effects);
                 } else {
                     // The copy that it was made to is gone: the sender begins again.
-                    answer_offer(shared, from, message, effects);
+                    let offer = (from, message.request);
+                    self.offered(shared, slice, offer, message.layout, effects);
                 }
             }
         }
@@ -248,6 +253,7 @@ impl Moving {
         let work = self.work.entry(slice).or_default();
         if before != tag {
             work.begin_again();
+            state.brought.clear();
         }
         let (mut delete, mut says) = (false, false);
         for effect in asked {
@@ -333,25 +339,4 @@ fn announce(shared: &mut Shared, slice: Slice, effects: &mut Effects) {
         effects.send_after(After::Synced, to, Class::Bulk, message);
     }
     effects.lane(After::Synced, Event::Said { slice, status }.into());
-}
-
-/// Answers one that is about to bring this copy up to date.
-fn answer_offer(shared: &mut Shared, from: NodeId, message: &Message, effects: &mut Effects) {
-    let Some(slice) = message.slice else { return };
-    let refused = |refusal: Refusal| (Some(refusal), Body::Refused(refusal.to_peer()));
-    let (refusal, body) = match shared.slices.get(&slice) {
-        None => refused(Refusal::NotOwner),
-        // It asks again; until then there is nothing to say.
-        Some(state) if state.reception == crate::Reception::Dropping => return,
-        Some(state) if state.replica.sets().tag() != message.layout => {
-            refused(Refusal::of_other(message.layout, state.replica.sets().tag()))
-        }
-        Some(state) => (None, Body::Move(Move::Ready { life: state.life() })),
-    };
-    if let Some(refusal) = refusal {
-        admit::note(shared, from, refusal, effects);
-    }
-    // The life may have been drawn a moment ago.
-    let answer = shared.message(message.request, slice, body);
-    effects.send_after(After::Synced, from, Class::Bulk, answer);
 }

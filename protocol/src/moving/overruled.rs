@@ -45,13 +45,14 @@ impl Moving {
 
     /// Tells control once all owners in force have got what this node holds of a set that was overruled.
     pub(super) fn end_overruled(&mut self, shared: &Shared, slice: Slice, effects: &mut Effects) {
-        let (Some(work), Some(state)) = (self.work.get(&slice), shared.slices.get(&slice)) else {
+        let Some(state) = shared.slices.get(&slice).filter(|_| self.work.contains_key(&slice))
+        else {
             return;
         };
         let newest = state.replica.sets().newest();
         let in_force = newest.version == shared.view.live_sets(slice).tag();
         let all =
-            newest.members.iter().all(|node| *node == shared.me || work.brought.contains(node));
+            newest.members.iter().all(|node| *node == shared.me || state.brought.contains(node));
         if !in_force || !all {
             return;
         }

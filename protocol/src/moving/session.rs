@@ -26,10 +26,11 @@ const SESSIONS_MAX: usize = 16;
 /// Where this node is with bringing one other node up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
-    /// The other was asked whether it is ready.
+    /// The other was asked whether it is ready, last at that time.
     Offered { request: RequestId, at: Duration },
-    /// A synchronisation is under way. It began after this node was fenced for a set, and is for a certain copy.
-    Running { fenced: SetVersion, life: Actor },
+    /// A synchronisation is under way, which the other was told of last at that time. It began after this node was
+    /// fenced for a set, and is for a certain copy.
+    Running { request: RequestId, at: Duration, fenced: SetVersion, life: Actor },
     /// It came to its end; the other was told at that time.
     Ended { fenced: SetVersion, life: Actor, told: Duration },
     /// It failed: the next one begins at that time.
@@ -56,7 +57,7 @@ impl Moving {
         }
         let ends = replica.status().retired && !sets.newest().contains(shared.me);
         let all = ends || self.is_overruled(slice);
-        let lacks = |node: &NodeId| *node != shared.me && !work.brought.contains(node);
+        let lacks = |node: &NodeId| *node != shared.me && !state.brought.contains(node);
         let staying = sets.newest().members.iter().copied().filter(lacks).filter(|_| all);
         let mut receivers: Vec<NodeId> = replica.pushes_due().chain(staying).collect();
         receivers.sort_unstable();
@@ -78,18 +79,26 @@ impl Moving {
             let Some(work) = self.work.get_mut(&slice) else { return };
             let tag = work.fenced.unwrap_or_default();
             match work.sessions.get_mut(&to) {
-                Some(Session::Running { .. }) => {}
-                Some(Session::Offered { at, .. }) if now < *at + OFFER_AGAIN => {}
+                Some(Session::Offered { at, .. } | Session::Running { at, .. })
+                    if now < *at + OFFER_AGAIN => {}
+                // Said again, it keeps the turn that the other gave.
+                Some(Session::Offered { request, at } | Session::Running { request, at, .. }) => {
+                    let request = *request;
+                    *at = now;
+                    tell(shared, (slice, to), request, Move::Offer, effects);
+                }
                 Some(Session::Waiting { until }) if now < *until => {}
                 Some(Session::Ended { fenced, life, told }) if *fenced == tag => {
                     if now >= *told + REPEAT {
                         *told = now;
                         let pushed = Move::Pushed { fenced: *fenced, life: *life };
-                        tell(shared, (slice, to), pushed, effects);
+                        let request = shared.draw_request();
+                        tell(shared, (slice, to), request, pushed, effects);
                     }
                 }
                 Some(_) | None if under_way < SESSIONS_MAX => {
-                    let request = tell(shared, (slice, to), Move::Offer, effects);
+                    let request = shared.draw_request();
+                    tell(shared, (slice, to), request, Move::Offer, effects);
                     work.sessions.insert(to, Session::Offered { request, at: now });
                 }
                 Some(_) | None => {}
@@ -106,7 +115,7 @@ impl Moving {
     /// The other is ready: what follows is for its copy of this life.
     pub(super) fn ready(
         &mut self,
-        shared: &Shared,
+        shared: &mut Shared,
         slice: Slice,
         (from, life): (NodeId, Actor),
         message: &Message,
@@ -123,8 +132,11 @@ impl Moving {
             Session::Running { .. } | Session::Waiting { .. } => false,
         };
         if begins {
-            *session = Session::Running { fenced, life };
-            work.brought.remove(&from);
+            let (request, at) = (message.request, shared.now.monotonic);
+            *session = Session::Running { request, at, fenced, life };
+            if let Some(state) = shared.slices.get_mut(&slice) {
+                state.brought.remove(&from);
+            }
             let now = sync::Event::Now { slice, with: from, asker: Asker::Moving };
             effects.lane(After::Written, crate::Event::Sync(now));
         }
@@ -140,14 +152,15 @@ impl Moving {
     ) {
         let Some(work) = self.work.get_mut(&slice) else { return };
         let Some(session) = work.sessions.get_mut(&with) else { return };
-        let Session::Running { fenced, life } = *session else { return };
+        let Session::Running { fenced, life, .. } = *session else { return };
         let now = shared.now.monotonic;
         match outcome {
             // What the other has of votes on strong keys, and this node lacks, is no part of what it brings.
             Ok(()) | Err(SyncError::Undecided { there: false, .. }) => {
                 *session = Session::Ended { fenced, life, told: now };
                 let pushed = Move::Pushed { fenced, life };
-                tell(shared, (slice, with), pushed, effects);
+                let request = shared.draw_request();
+                tell(shared, (slice, with), request, pushed, effects);
                 let tag = shared.slices.get(&slice).map(|state| state.replica.sets().tag());
                 if tag == Some(fenced) {
                     self.brought(shared, slice, with, effects);
@@ -166,8 +179,8 @@ impl Moving {
         with: NodeId,
         effects: &mut Effects,
     ) {
-        if let Some(work) = self.work.get_mut(&slice) {
-            work.brought.insert(with);
+        if let Some(state) = shared.slices.get_mut(&slice) {
+            state.brought.insert(with);
         }
         self.drive(shared, slice, moves::Event::RootsEqual { with }, effects);
     }
@@ -176,13 +189,12 @@ impl Moving {
 fn tell(
     shared: &mut Shared,
     (slice, to): (Slice, NodeId),
+    request: RequestId,
     said: Move,
     effects: &mut Effects,
-) -> RequestId {
-    let request = shared.draw_request();
+) {
     let message = shared.message(request, slice, Body::Move(said));
     // What this node says rests on its fence (invariant 17).
     let after = if mutant(Mutant::PushBeforeFence) { After::Written } else { After::Synced };
     effects.send_after(after, to, Class::Bulk, message);
-    request
 }

@@ -14,7 +14,7 @@ pub enum Cause {
     Down,
     /// What this node is fenced for is not on its disk yet.
     Fence,
-    /// It was asked whether it is ready, and has not said so.
+    /// It was asked whether it is ready, and has not said so: perhaps another owner brings it its copy first.
     Offered,
     /// This node's copy is on its way to it.
     Copying,

@@ -1,6 +1,6 @@
 //! What is under way for one slice whose owners change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coterie_ring::NodeId;
@@ -9,6 +9,7 @@ use coterie_wire::Slice;
 use coterie_wire::peer::control::GivenUp;
 
 use super::session::Session;
+use super::turns::Turn;
 use super::{Moving, REPEAT, announce};
 use crate::effects::Effects;
 use crate::event::ControlEvent;
@@ -28,8 +29,8 @@ pub(super) struct Work {
     pub(super) statuses: BTreeMap<NodeId, Status>,
     /// Synchronisations with those that lack what this node has.
     pub(super) sessions: BTreeMap<NodeId, Session>,
-    /// Owners of the newest set that have got all of this copy since they are owners.
-    pub(super) brought: BTreeSet<NodeId>,
+    /// Who may bring this copy up to date now.
+    pub(super) turn: Option<Turn>,
     /// When this node says again how far it is; at once where it is zero.
     pub(super) repeat_at: Duration,
     /// The decision under which control was told that the move is done.
@@ -44,7 +45,6 @@ impl Work {
     /// There is a newer owner set. Synchronisations under way go on; what they bring counts for the older one.
     pub(super) fn begin_again(&mut self) {
         self.statuses.clear();
-        self.brought.clear();
         self.told_done = None;
         self.repeat_at = Duration::ZERO;
         self.sessions.retain(|_, session| session.is_running());
@@ -73,7 +73,7 @@ impl Moving {
     /// Does for a slice what is due.
     pub(super) fn step(&mut self, shared: &mut Shared, slice: Slice, effects: &mut Effects) {
         let Some(state) = shared.slices.get(&slice) else {
-            self.work.remove(&slice);
+            self.end_work(shared, slice);
             return;
         };
         if state.reception == Reception::Dropping {
@@ -90,7 +90,7 @@ impl Moving {
             return;
         };
         if !state.replica.purge_frozen() && !self.overruled.contains_key(&slice) {
-            self.work.remove(&slice);
+            self.end_work(shared, slice);
             return;
         }
         let status = state.replica.status();
@@ -101,6 +101,14 @@ impl Moving {
             }
         }
         self.tell_progress(shared, slice, effects);
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn end_work(&mut self, shared: &mut Shared, slice: Slice) {
+        self.work.remove(&slice);
+        if let Some(state) = shared.slices.get_mut(&slice) {
+            state.brought.clear();
+        }
     }
 
     /// Tells control, for people, how many of the new owners are complete.

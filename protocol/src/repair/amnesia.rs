@@ -58,6 +58,12 @@ enum Source {
     Waiting { until: Duration },
 }
 
+impl Source {
+    fn is_running(&self) -> bool {
+        matches!(self, Source::Running { .. })
+    }
+}
+
 /// The slices of a lane that are received again.
 #[derive(Debug, Default)]
 pub struct Amnesia {
@@ -107,6 +113,7 @@ impl Amnesia {
         fenced: Option<SetVersion>,
         effects: &mut Effects,
     ) {
+        let is_running = self.is_running(slice);
         let Some(source) = self.sources.get_mut(&(slice, from)) else { return };
         let asked = matches!(source, Source::Asked { request, .. } if *request == message.request);
         let Some(state) = shared.slices.get(&slice).filter(|_| asked) else { return };
@@ -115,6 +122,10 @@ impl Amnesia {
             // (Invariant 19.) A copy that is empty has adopted the epoch before this was read.
             self.sources.retain(|(of, _), _| *of != slice);
             effects.lane(After::Written, moving::Event::Drop { slice }.into());
+            return;
+        }
+        if is_running {
+            *source = Source::Waiting { until: shared.now.monotonic };
             return;
         }
         *source = Source::Running { fenced };
@@ -225,9 +236,11 @@ impl Amnesia {
             self.tell_received(shared, effects);
             return;
         }
+        if self.is_running(slice) {
+            return;
+        }
         for owner in lacking {
-            let running = |source: &&Source| matches!(source, Source::Running { .. });
-            let under_way = self.sources.values().filter(running).count();
+            let under_way = self.sources.values().filter(|source| source.is_running()).count();
             let due = match self.sources.get(&(slice, owner)) {
                 None => true,
                 Some(Source::Asked { at, .. }) => now >= *at + ASK_AGAIN,
@@ -241,6 +254,12 @@ impl Amnesia {
                 self.sources.insert((slice, owner), Source::Asked { request, at: now });
             }
         }
+    }
+
+    /// Whether an owner brings what is lacking of a slice. Others wait until it has: most of what they have is the same.
+    fn is_running(&self, slice: Slice) -> bool {
+        let of_slice = self.sources.range((slice, NodeId(0))..=(slice, NodeId(u128::MAX)));
+        of_slice.map(|(_, source)| source).any(Source::is_running)
     }
 
     /// Whether control waits to be told that nothing is lacking.

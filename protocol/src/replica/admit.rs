@@ -1,4 +1,5 @@
-//! Admission: the one place where a message about a slice is let in, or answered with why not.
+//! Admission: the one place where a message about a slice is let in, or answered with why not, and where it is decided what
+//! this node may say or coordinate of one.
 
 use std::cmp::Ordering;
 
@@ -305,6 +306,16 @@ fn answers(
 #[must_use]
 pub fn counts(shared: &Shared, state: &SliceState) -> bool {
     state.is_received() && !shared.view.amnesiac
+}
+
+/// Whether this node may coordinate what reads `quorum`: it has received enough of a slice, and lost nothing of it (invariants 2,
+/// 17).
+#[must_use]
+pub fn may_coordinate(shared: &Shared, slice: Slice, quorum: Quorum) -> bool {
+    shared
+        .slices
+        .get(&slice)
+        .is_some_and(|state| counts(shared, state) && state.replica.may_coordinate(quorum))
 }
 
 /// Notes that a message from `from` was refused, and has done what helps.

@@ -49,7 +49,7 @@ struct Waiting {
     origin: Origin,
     change: StrongChange,
     deadline: Duration,
-    /// Whether a value of it was sent to acceptors: it may take effect.
+    /// Whether a value of it was sent to acceptors: it may take effect, whatever becomes of its proposer.
     sent: bool,
 }
 
@@ -152,7 +152,7 @@ impl Requests {
             let Some(first) = register.waiting.front() else { return };
             if first.deadline <= shared.now.monotonic {
                 let expired = register.waiting.pop_front().expect("it is there");
-                refuse(shared, &expired, Refused::Expired, effects);
+                register.end(shared, &expired, Outcome::Refused(Refused::Expired), effects);
                 continue;
             }
             if register.has_moved(shared) {
@@ -164,8 +164,7 @@ impl Requests {
             if let Err(count) = register.is_available(shared) {
                 let unavailable = register.waiting.pop_front().expect("it is there");
                 let outcome = Outcome::Unavailable(Unavailable::Owners(count));
-                let request = unavailable.change.request;
-                unavailable.origin.answer(shared, request, outcome, After::Written, effects);
+                register.end(shared, &unavailable, outcome, effects);
                 continue;
             }
             let change = register.waiting.front().expect("it is there").change.clone();
@@ -240,14 +239,16 @@ impl Requests {
         let mut decided = None;
         for effect in asked {
             match effect {
-                Effect::Send { to, request } => register.ask(shared, to, request, effects),
-                Effect::Decided(outcome) => decided = Some(outcome),
-                Effect::Delayed(delay) => {
-                    register.voted.clear();
-                    if let Some(first) = register.waiting.front_mut() {
-                        first.sent |= delay.sent;
+                Effect::Send { to, request } => {
+                    if let (RegisterAsk::Accept { .. }, Some(first)) =
+                        (&request, register.waiting.front_mut())
+                    {
+                        first.sent = true;
                     }
+                    register.ask(shared, to, request, effects);
                 }
+                Effect::Decided(outcome) => decided = Some(outcome),
+                Effect::Delayed(_) => register.voted.clear(),
             }
         }
         if let Some(decided) = decided {
@@ -368,21 +369,27 @@ impl Register {
     fn expire(&mut self, shared: &Shared, effects: &mut Effects) {
         let now = shared.now.monotonic;
         let waiting = std::mem::take(&mut self.waiting);
-        for (turn, waiting) in waiting.into_iter().enumerate() {
+        for waiting in waiting {
             if waiting.deadline > now {
                 self.waiting.push_back(waiting);
                 continue;
             }
-            let reads = waiting.change.operation.as_ref().is_some_and(StrongOperation::reads);
-            let outcome = if turn == 0 && !reads {
-                // The accept may be under way even where no round was lost yet.
-                unknown(self.voted.len(), &self.electorate)
-            } else {
-                let need = self.electorate.members().len() / 2 + 1;
-                Outcome::Unavailable(Unavailable::Answers(QuorumCount::of(self.voted.len(), need)))
-            };
-            waiting.origin.answer(shared, waiting.change.request, outcome, After::Written, effects);
+            let need = self.electorate.members().len() / 2 + 1;
+            let count = QuorumCount::of(self.voted.len(), need);
+            let outcome = Outcome::Unavailable(Unavailable::Answers(count));
+            self.end(shared, &waiting, outcome, effects);
         }
+    }
+
+    /// Answers a request that goes on no more and of which nothing is decided: with `otherwise`, which says that nothing
+    /// was done, unless a value of it is with acceptors.
+    fn end(&self, shared: &Shared, waiting: &Waiting, otherwise: Outcome, effects: &mut Effects) {
+        let reads = waiting.change.operation.as_ref().is_some_and(StrongOperation::reads);
+        let outcome = match waiting.sent && !reads {
+            true => unknown(self.voted.len(), &self.electorate),
+            false => otherwise,
+        };
+        waiting.origin.answer(shared, waiting.change.request, outcome, After::Written, effects);
     }
 
     fn next_deadline(&self) -> Option<Duration> {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coterie_crdt::operation::Operation;
+use coterie_crdt::operation::{Operation, SetOperation, SetVerb};
 use coterie_crdt::{Cells, Root, State};
 use coterie_protocol::repair::barrier::{self, BarrierId};
 use coterie_protocol::rows::address::KeyPrefix;
@@ -27,7 +27,7 @@ use coterie_ring::{
 };
 use coterie_swim::Now;
 use coterie_wire::{
-    Answered, Key, Levels, List, Listed, Message, Outcome, Request, RequestId, Response,
+    Answered, Body, Key, Levels, List, Listed, Message, Outcome, Request, RequestId, Response,
     SessionDots,
 };
 
@@ -179,16 +179,28 @@ impl Cluster {
         state: NodeState,
         knows: impl Fn(NodeId) -> bool,
     ) {
+        let next = self.decision_on(&[node], state);
+        self.learn(next, knows);
+    }
+
+    /// The decision that follows where nodes are asked to be in this state.
+    pub(crate) fn decision_on(&self, nodes: &[NodeId], state: NodeState) -> Decision {
         let parent = self.decision();
         let mut intent = parent.layout().snapshot().clone();
-        let asked = NodeIntent { state, ..intent.node(node).unwrap().clone() };
-        intent.set_node(node, asked).unwrap();
+        for node in nodes {
+            let asked = NodeIntent { state, ..intent.node(*node).unwrap().clone() };
+            intent.set_node(*node, asked).unwrap();
+        }
         let epoch = parent.layout().epoch();
-        let next = decision::successor(parent, &intent, epoch, |_, _| true).unwrap();
-        let next = Arc::new(next);
+        decision::successor(parent, &intent, epoch, |_, _| true).unwrap()
+    }
+
+    /// Those who `know` hear of a decision.
+    pub(crate) fn learn(&mut self, decision: Decision, knows: impl Fn(NodeId) -> bool) {
+        let decision = Arc::new(decision);
         for node in self.nodes.iter().map(|node| node.id).collect::<Vec<_>>() {
             if knows(node) {
-                self.change_view(node, |view| view.decision = Arc::clone(&next));
+                self.change_view(node, |view| view.decision = Arc::clone(&decision));
             }
         }
     }
@@ -374,6 +386,29 @@ impl Cluster {
         self.event(index, lane, Event::Message { from, message: Box::new(message) });
     }
 
+    /// Delivers what no node has sent: a message about the slice of a key, under the layout that the receiver knows.
+    pub(crate) fn forge(
+        &mut self,
+        (from, to): (NodeId, NodeId),
+        key: &Key,
+        epoch: u64,
+        body: Body,
+    ) {
+        let view = &self.node(to).view;
+        let slice = view.slice(key).expect("the bucket is known");
+        let message = Message {
+            request: RequestId(7),
+            slice: Some(slice),
+            layout: view.live_sets(slice).tag(),
+            epoch,
+            time_left: None,
+            trace: 0,
+            committed: None,
+            body,
+        };
+        self.deliver(self.index(to), from, message);
+    }
+
     /// Delivers messages until there are none.
     pub(crate) fn run(&mut self) {
         for _ in 0..1_000_000 {
@@ -531,6 +566,27 @@ impl Cluster {
             self.owners(key).iter().map(|owner| self.rows(*owner, key).digest()).collect();
         digests.len() == 1
     }
+}
+
+/// What comes after a decision once all its moves are over.
+pub(crate) fn over(decision: &Decision) -> Decision {
+    let intent = decision.layout().snapshot().clone();
+    decision::successor(decision, &intent, 0, |_, _| true).unwrap()
+}
+
+/// Adds a member to a set.
+pub(crate) fn add(member: &'static str) -> Operation {
+    Operation::Set(SetOperation::new(SetVerb::Add(vec![member.into()])))
+}
+
+/// Removes a member from a set.
+pub(crate) fn remove(member: &'static str) -> Operation {
+    Operation::Set(SetOperation::new(SetVerb::Remove(vec![member.into()])))
+}
+
+/// Reads the members of a set.
+pub(crate) fn members() -> Operation {
+    Operation::Set(SetOperation::new(SetVerb::Members))
 }
 
 /// How many bytes a change writes.

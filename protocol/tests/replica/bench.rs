@@ -54,6 +54,7 @@ pub(crate) fn view() -> Arc<View> {
         attributes: Arc::default(),
         protocol: 1,
         amnesiac: false,
+        went_back: false,
         skipped: None,
         overruled: Arc::default(),
         given_up: None,

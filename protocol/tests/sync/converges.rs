@@ -1,6 +1,7 @@
 //! Replicas end equal.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -94,6 +95,32 @@ fn a_node_that_crashes_in_the_middle_ends_equal() {
         cluster.bring_up(crashed);
         converge(&mut cluster, seed, Duration::from_secs(60));
     }
+}
+
+/// An owner that took more than a second to join what it was sent was sent it again, up to eight times.
+#[test]
+fn rows_are_not_sent_again_to_one_that_takes_its_time() {
+    let mut cluster = diverged(&mut Random::seed_from_u64(1), 100, 64);
+    let sent = Rc::new(RefCell::new(BTreeMap::new()));
+    let seen = Rc::clone(&sent);
+    cluster.lose(move |_, to, message| match &message.body {
+        Body::Sync(Sync::Step { number, step }) if step.rows() > 0 => {
+            let step = (to, message.request, *number);
+            *seen.borrow_mut().entry(step).or_insert(0) += 1;
+            false
+        }
+        // It is still busy.
+        Body::Sync(Sync::Answer { number, .. }) => seen
+            .borrow()
+            .keys()
+            .any(|(_, request, step)| (request, step) == (&message.request, number)),
+        _ => false,
+    });
+    cluster.advance(Duration::from_millis(4_500));
+    assert!(!sent.borrow().is_empty(), "they differ");
+    assert!(sent.borrow().values().all(|times| *times == 1), "{:?}", sent.borrow());
+    cluster.heal();
+    converge(&mut cluster, 1, Duration::from_secs(15));
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coterie_protocol::SliceState;
 use coterie_protocol::rows::NotResident;
+use coterie_protocol::{SliceState, View};
 use coterie_ring::decision::Decision;
 use coterie_ring::moves::{LiveSets, SetVersion};
 use coterie_ring::{NodeId, Partition, Partitioner};
@@ -249,11 +249,23 @@ impl Cluster {
     /// A member of the newest layout that serves, and that a node takes for down.
     #[must_use]
     pub fn missed_by(&self, node: NodeIndex) -> Option<NodeId> {
-        let lane = self.nodes[node].process.as_ref()?.lanes.first()?;
-        let view = &lane.driver.lane().shared().view;
+        let view = self.view(node)?;
         let serves = |id: &NodeId| self.index_of(*id).is_some_and(|index| self.serves(index));
         let members = self.decision()?.layout().members().iter().map(|member| member.id);
         members.filter(serves).find(|member| !view.is_live(*member))
+    }
+
+    /// Whether a node has heard of the newest layout.
+    #[must_use]
+    pub fn is_informed(&self, node: NodeIndex) -> bool {
+        let known = self.view(node).map(|view| view.decision.version());
+        known == self.decision().map(Decision::version)
+    }
+
+    /// The cluster as a node sees it, once it serves.
+    fn view(&self, node: NodeIndex) -> Option<&View> {
+        let lane = self.nodes[node].process.as_ref()?.lanes.first()?;
+        Some(&lane.driver.lane().shared().view)
     }
 
     /// The partition of a key.

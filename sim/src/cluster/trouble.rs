@@ -249,11 +249,13 @@ impl Cluster {
                 self.nodes[node].disk.fail(None);
                 self.start(node);
             }
-            Relief::FoundOut(node) => {
+            Relief::FoundOut(node) if !self.healed => {
                 self.lose_power(node);
                 self.nodes[node].disk.lie(false);
                 self.queue.after(Duration::from_secs(1), Happening::Relief(Relief::Start(node)));
             }
+            // All faults have ended, this one too: a node that loses its power while all are read would not answer.
+            Relief::FoundOut(_) => {}
         }
     }
 

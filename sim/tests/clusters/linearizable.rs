@@ -71,7 +71,9 @@ fn closed_loop(options: Options, time: Duration) -> [u64; 8] {
         }
     }
     let laps = laps(&cluster);
-    assert_eq!(laps.iter().sum::<u64>(), reads);
+    // Where an owner does not answer a forwarded read for half a second, another reads, too.
+    let ended: u64 = laps.iter().sum();
+    assert!((reads..=reads + reads / 100).contains(&ended), "{ended} of {reads}");
     eprintln!("{reads} reads beside {writes} writes by laps: {laps:?}");
     laps
 }

@@ -27,3 +27,10 @@ fn whoever_starts_ever_again_has_lost_nothing_by_that() {
 fn who_does_not_know_what_it_lost_starts_where_it_can_be_told() {
     assert_kept(&[297]);
 }
+
+/// A storage was put back to a moment after which its node had acknowledged nothing to its peers and had coordinated writes: it was
+/// told of no loss, and minted a dot twice.
+#[test]
+fn whose_storage_goes_back_behind_what_it_coordinated_is_told() {
+    assert_kept(&[38364]);
+}

@@ -38,3 +38,9 @@ fn where_members_are_is_known_after_the_power_of_all_failed_and_the_seeds_have_l
 fn fewer_members_than_replicas_are_judged_by_what_they_hold() {
     assert_kept(&[6234]);
 }
+
+/// Two owners whose pushes failed each time had a turn at the new one for ever, and the third, for which both waited, never.
+#[test]
+fn a_move_ends_although_some_pushes_fail_again_and_again() {
+    assert_kept(&[6402]);
+}

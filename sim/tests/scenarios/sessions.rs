@@ -21,3 +21,9 @@ fn a_dot_that_is_newer_than_a_purge_is_missed_where_it_is_not() {
 fn what_every_owner_has_a_fallback_may_lack() {
     assert_kept(&[3, 8, 9, 10]);
 }
+
+/// Who acknowledged a write that was sent anew after a purge did not know its dots where they were live no more.
+#[test]
+fn an_owner_that_acknowledges_a_write_after_a_purge_has_what_its_session_saw() {
+    assert_kept(&[20468]);
+}

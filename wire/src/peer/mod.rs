@@ -32,8 +32,8 @@ pub struct Incarnation(pub u64);
 )]
 pub struct Run(pub u64);
 
-/// What the sender has durably committed: borne by everything that promises something. Peers remember the
-/// highest and tell a node that lost some of it (invariant 2).
+/// What the sender has durably committed: borne by everything that promises something, and by what follows it. Peers
+/// remember the highest and tell a node that lost some of it (invariants 1 and 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Committed {
     /// In which run. What an earlier one committed it found when it started, or that is lost.
@@ -60,7 +60,8 @@ pub struct Message {
     pub time_left: Option<Duration>,
     /// Names the client's request that this is part of, in traces of all nodes; 0 for none.
     pub trace: u64,
-    /// What the sender has durably committed, of answers that promise something.
+    /// What the sender has durably committed: in a message that waited for the disk, the commit that it waited for; in
+    /// another, the last one with something that the lane coordinated, once there is one.
     pub committed: Option<Committed>,
     /// What is said.
     pub body: Body,

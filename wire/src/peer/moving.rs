@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 pub enum Move {
     /// How far the sender is, on disk. Repeated until the move is done.
     Status(Status),
-    /// The sender is fenced, on disk, and about to bring the receiver up to date: may it?
+    /// The sender is fenced, on disk, and about to bring the receiver up to date: may it? Said again until the receiver is
+    /// ready, and while the synchronisation goes on, which keeps the turn that was given.
     Offer,
-    /// It may. What it brings counts only while the receiver's copy has this life.
+    /// It may: of those that offer, one at a time. What it brings counts only while the receiver's copy has this life.
     Ready {
         /// The actor that the receiver mints under: another one is drawn whenever what was received may be
         /// lost, or is dropped.

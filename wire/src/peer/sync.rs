@@ -304,24 +304,38 @@ impl Parcel {
     }
 }
 
+impl Step {
+    /// How many rows it carries.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Step::Key { key } => key.contents.rows(),
+            Step::Push { parcel } => parcel.rows(),
+            Step::Chunk { chunk } => chunk.cells.cells().len(),
+            Step::Slice { .. }
+            | Step::Cells { .. }
+            | Step::Open { .. }
+            | Step::Halve { .. }
+            | Step::Pull { .. }
+            | Step::Close { .. }
+            | Step::Fetch { .. } => 0,
+        }
+    }
+
+    /// Whether it brings rows or asks for some.
+    #[must_use]
+    pub fn moves_rows(&self) -> bool {
+        self.rows() > 0 || matches!(self, Step::Pull { .. } | Step::Fetch { .. })
+    }
+}
+
 impl Sync {
     /// How many rows it carries, for people: what is compared is not counted.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
             Sync::Roots { .. } | Sync::Compared { .. } => 0,
-            Sync::Step { step, .. } => match &**step {
-                Step::Key { key } => key.contents.rows(),
-                Step::Push { parcel } => parcel.rows(),
-                Step::Chunk { chunk } => chunk.cells.cells().len(),
-                Step::Slice { .. }
-                | Step::Cells { .. }
-                | Step::Open { .. }
-                | Step::Halve { .. }
-                | Step::Pull { .. }
-                | Step::Close { .. }
-                | Step::Fetch { .. } => 0,
-            },
+            Sync::Step { step, .. } => step.rows(),
             Sync::Answer { answer, .. } => match &**answer {
                 Answer::Key { key } => key.contents.rows(),
                 Answer::Rows { parcel, .. } => parcel.rows(),

@@ -184,7 +184,8 @@ pub(super) fn heed_settled(shared: &mut Shared, slice: Slice, settled: u64, effe
 
 /// A message bears a later epoch than this node is at.
 ///
-/// One epoch ahead is a round under way: no key is dropped before this node has confirmed, so its copy is good. So
+/// One epoch ahead is a round under way: no key is dropped before this node has confirmed, so its copy is good, also where
+/// it lacks something: what it had confirmed was synced, and is known unless the storage went back. So
 /// is an empty copy, at whatever epoch. A copy that is further behind has missed rounds: it is of a backup, counts nowhere,
 /// and is received afresh if the other owners are ahead of it, too (invariant 19).
 pub(crate) fn heed(shared: &mut Shared, from: NodeId, message: &Message, effects: &mut Effects) {
@@ -206,10 +207,14 @@ pub(crate) fn heed(shared: &mut Shared, from: NodeId, message: &Message, effects
         return;
     };
     let is_empty = state.tree == Tree::default();
+    let remembers = !shared.view.went_back;
     match &state.reception {
         Reception::Dropping => {}
         _ if is_empty => adopt(shared, slice, message.epoch, effects),
         Reception::Whole | Reception::Afresh { .. } if ahead == 1 => {
+            adopt(shared, slice, message.epoch, effects);
+        }
+        Reception::Amnesiac { .. } if ahead == 1 && remembers => {
             adopt(shared, slice, message.epoch, effects);
         }
         Reception::Whole => {

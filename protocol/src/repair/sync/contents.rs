@@ -16,6 +16,7 @@ use crate::repair::scrub;
 use crate::replica::{self, Stored};
 use crate::rows::address::KeyPrefix;
 use crate::rows::{Direction, NotResident, Rows, Space};
+use crate::slice::SliceState;
 use crate::strong::{self, Acceptor};
 
 /// A key with so many rows beside its root is sent whole; the cells of a larger one are compared.
@@ -155,7 +156,7 @@ pub(super) fn join(
     }
 }
 
-/// Takes in the vote of a peer as an accept that comes late, by the rule of acceptors.
+/// Takes in the vote of a peer as an accept that comes late, by the rule of acceptors, or as one that is to be had again.
 fn learn(
     shared: &mut Shared,
     slice: Slice,
@@ -170,7 +171,9 @@ fn learn(
     if strong::StrongValue::decode(&vote.value).is_err() {
         return Joined::Not;
     }
-    if acceptor.learn(vote) {
+    let binds = shared.slices.get(&slice).is_none_or(SliceState::promises_bind);
+    let learned = if binds { acceptor.learn(vote) } else { acceptor.relearn(vote) };
+    if learned {
         strong::store(shared, slice, key, before, &acceptor, &mut effects.batch);
     } else if acceptor.accepted().is_none_or(|mine| mine.ballot < ballot) {
         // A promise stands in the way: what is chosen is written once more, under a later ballot.

@@ -16,6 +16,7 @@ use super::{Found, OURS_MAX, SLICES_MAX, Synchroniser, THEIRS_MAX, work};
 use crate::effects::{After, Class, Effects};
 use crate::lane::Shared;
 use crate::replica::admit;
+use crate::slice::SliceState;
 
 /// How long a slice rests after a session that did not make it equal.
 const REST: Duration = Duration::from_millis(500);
@@ -134,9 +135,13 @@ impl Synchroniser {
         }
         for (slice, with) in begun {
             self.ready.remove(&(slice, with));
-            // Who owns it no longer is not asked again: each try would be refused, and rest, for ever.
-            let state = shared.slices.get(&slice);
-            if state.is_some_and(|state| state.replica.sets().owners().contains(&with)) {
+            // Who owns it no longer is not asked again: each try would be refused, and rest, for ever. What a push brings
+            // is compared afterwards.
+            let of_both = |state: &SliceState| {
+                state.replica.sets().owners().contains(&with)
+                    && !state.is_being_brought(shared.me, with)
+            };
+            if shared.slices.get(&slice).is_some_and(of_both) {
                 self.begin_slice(shared, slice, with, Asker::Nobody, effects);
             }
         }

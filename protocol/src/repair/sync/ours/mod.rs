@@ -31,6 +31,9 @@ pub(super) use phase::{Found, Next};
 /// How long an answer is waited for before the step is sent again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// As [`RETRY`], of a step that rows go with: a slow peer, which has them to join or to read, is not sent them again meanwhile.
+const RETRY_ROWS: Duration = Duration::from_secs(5);
+
 /// How often a step is sent before the peer counts as unreachable.
 const TRIES: u8 = 8;
 
@@ -193,7 +196,8 @@ impl Ours {
             return Some(SyncError::Unreachable);
         }
         flight.sent += 1;
-        flight.due = shared.now.monotonic + RETRY;
+        let patience = if flight.step.moves_rows() { RETRY_ROWS } else { RETRY };
+        flight.due = shared.now.monotonic + patience;
         let step = Box::new(flight.step.clone());
         let message = self.message(shared, Sync::Step { number: self.number, step });
         effects.send(self.with, Class::Bulk, message);
