@@ -50,22 +50,30 @@ pub(crate) fn pause() {
 fn gathered(client: &Client) -> Result<Value, Failure> {
     let first = client.get("/v1/moves")?;
     let members = Members::read(client)?;
-    let mut slices: BTreeMap<(u64, u64), Value> = BTreeMap::new();
+    let mut told = Vec::new();
     let mut silent = Vec::new();
-    let (mut rows, mut sent) = (0, 0);
     for member in members.present() {
         let Some(http) = member["announces"]["http"].as_str() else { continue };
-        let told = if member["is_this_node"] == true {
+        let said = if member["is_this_node"] == true {
             Ok(first.clone())
         } else {
             client.of(http).get("/v1/moves")
         };
-        let Ok(told) = told else {
-            silent.push(member["node"].clone());
-            continue;
-        };
+        match said {
+            Ok(said) => told.push((member["node"].clone(), said)),
+            Err(_) => silent.push(member["node"].clone()),
+        }
+    }
+    let newest = told.iter().map(|(_, said)| layout(said)).max();
+    let mut slices: BTreeMap<(u64, u64), Value> = BTreeMap::new();
+    let (mut rows, mut sent) = (0, 0);
+    for (node, told) in &told {
         rows += told["rows_sent"].as_u64().unwrap_or_default();
         sent += told["bytes_sent"].as_u64().unwrap_or_default();
+        // Who has not heard yet of the newest layout tells of moves of another.
+        if Some(layout(told)) != newest {
+            continue;
+        }
         for slice in told["here"].as_array().into_iter().flatten() {
             let name = (slice["partition"].as_u64(), slice["replicas"].as_u64());
             let (Some(partition), Some(replicas)) = name else { continue };
@@ -77,14 +85,16 @@ fn gathered(client: &Client) -> Result<Value, Failure> {
             entry["permille"] = json!(known.max(slice["permille"].as_u64().unwrap_or(0)));
             for waiting in slice["waiting"].as_array().into_iter().flatten() {
                 let mut waiting = waiting.clone();
-                waiting["at"] = member["node"].clone();
+                waiting["at"] = node.clone();
                 if let Some(list) = entry["waiting"].as_array_mut() {
                     list.push(waiting);
                 }
             }
         }
     }
+    let (epoch, version) = newest.unwrap_or_default();
     Ok(json!({
+        "layout": {"epoch": epoch, "version": version},
         "moving": first["moving"],
         "done": first["done"],
         "overruled": first["overruled"],
@@ -93,6 +103,12 @@ fn gathered(client: &Client) -> Result<Value, Failure> {
         "slices": slices.into_values().collect::<Vec<_>>(),
         "silent": silent,
     }))
+}
+
+/// Of which layout a node tells.
+fn layout(told: &Value) -> (u64, u64) {
+    let number = |name: &str| told["layout"][name].as_u64().unwrap_or_default();
+    (number("epoch"), number("version"))
 }
 
 fn human(all: &Value) -> String {

@@ -164,6 +164,9 @@ pub(crate) struct RunArguments {
     /// With --check: how many such clients.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=64))]
     check_clients: u64,
+    /// With --check: each of them asks no more often than once in this time.
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = time)]
+    check_pause: Duration,
     /// With --check: owners of each key of the bucket. A --cluster tells by itself, and a single server has one.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=31))]
     check_replicas: u32,
@@ -319,6 +322,7 @@ impl RunArguments {
         };
         let judging = self.check.then(|| Judging {
             clients: self.check_clients,
+            pause: self.check_pause,
             replicas,
             kind,
             ..Judging::default()

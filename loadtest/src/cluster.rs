@@ -1,15 +1,12 @@
 //! A local cluster under load: broken on schedule, and every owner asked by itself in the end.
 
-use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use coterie_check::{BucketKind, FinalState, Name, Owner, View};
-use coterie_local::{Ask, LocalError, Remote, Status};
-use serde_json::{Value as Json, json};
+use coterie_local::{Ask, Asked, Condition, LocalError, Remote, Status, digests, owners};
+use serde_json::Value as Json;
 
 use crate::fault::Act;
 use crate::judged::{BUCKET, Finals, Held, Owners, Question, live};
@@ -21,12 +18,6 @@ const EQUAL_WITHIN: Duration = Duration::from_secs(120);
 
 /// How often they are looked at.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// How long one answer may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// The longest answer.
-const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// A cluster that `coterie cluster up` keeps in a directory.
 #[derive(Clone, Debug)]
@@ -73,7 +64,7 @@ impl Cluster {
     /// # Errors
     /// If no node tells, or it is not there.
     pub fn bucket(&self) -> Result<(BucketKind, u32), String> {
-        let told = self.tell(0, "/v1/buckets")?;
+        let told = Asked::from(&self.status.nodes[0]).get("/v1/buckets")?;
         let buckets = told["buckets"].as_array().ok_or("no buckets are told")?;
         let found = buckets.iter().find(|bucket| bucket["name"] == self.bucket.as_str());
         let bucket = found.ok_or_else(|| format!("there is no bucket {}", self.bucket))?;
@@ -105,82 +96,23 @@ impl Cluster {
         self.remote.ask(&ask).map(drop).map_err(|error| error.to_string())
     }
 
-    fn tell(&self, node: usize, path: &str) -> Result<Json, String> {
-        let told = ask(self.status.nodes[node].http, &format!("GET {path}"), None);
-        told.map_err(|why| format!("node {node}, {path}: {why}"))
+    /// The nodes that run now: some may have come and gone meanwhile.
+    fn nodes_now(&self) -> Result<Vec<Asked>, String> {
+        let status = self.remote.ask(&Ask::Status).map_err(|error| error.to_string())?;
+        let run = status.nodes.iter().filter(|node| node.condition == Condition::Running);
+        Ok(run.map(Asked::from).collect())
     }
 
-    /// The place of a node by its id.
-    fn place(&self, id: &Json) -> Option<usize> {
-        let id = id.as_str()?;
-        self.status.nodes.iter().position(|node| node.id == id)
-    }
-
-    /// Each partition's digest, if all of its owners have received it and show the same, and nobody keeps hints.
-    fn digests(&self) -> Result<BTreeMap<u64, String>, String> {
-        let owners = self.owners()?;
-        let mut shown: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-        for node in 0..self.nodes() {
-            let status = self.tell(node, "/v1/status")?;
-            if status["amnesiac"] != false || status["moves"]["moving"] != 0 {
-                return Err(format!("node {node} is not done: {status}"));
-            }
-            let hints = self.tell(node, "/v1/hints")?;
-            let kept = hints["hints"].as_array().ok_or("no hints are told")?;
-            if kept.iter().any(|it| it["bytes"] != 0) {
-                return Err(format!("node {node} keeps hints"));
-            }
-            let repair = self.tell(node, "/v1/repair")?;
-            for slice in repair["slices"].as_array().ok_or("no slices are told")? {
-                let partition = slice["partition"].as_u64().ok_or("a partition is a number")?;
-                // Former owners may list slices for a while.
-                let owned = owners.get(&partition).is_some_and(|row| row.contains(&node));
-                if !owned || slice["replicas"] != self.status.shape.replicas {
-                    continue;
-                }
-                if slice["received"] != true {
-                    return Err(format!("node {node} has not received partition {partition}"));
-                }
-                let digest = format!("{} of epoch {}", slice["digest"], slice["purge_epoch"]);
-                shown.entry(partition).or_default().push(digest);
-            }
-        }
-        let mut digests = BTreeMap::new();
-        for (partition, row) in owners {
-            let all = shown.remove(&partition).unwrap_or_default();
-            match all.first() {
-                Some(first) if all.len() == row.len() && all.iter().all(|it| it == first) => {
-                    digests.insert(partition, first.clone());
-                }
-                _ => return Err(format!("owners of partition {partition} differ: {all:?}")),
-            }
-        }
-        Ok(digests)
-    }
-
-    /// The owners of each partition, first ones first.
-    fn owners(&self) -> Result<BTreeMap<u64, Vec<usize>>, String> {
-        let ring = self.tell(0, "/v1/ring")?;
-        let place = |index: &Json| -> Option<usize> {
-            self.place(&ring["nodes"].get(usize::try_from(index.as_u64()?).ok()?)?["node"])
-        };
-        let mut owners = BTreeMap::new();
-        for (partition, row) in (0..).zip(ring["owners"].as_array().ok_or("no owners are told")?) {
-            let row = row.as_array().ok_or("a row has owners")?;
-            let row: Option<Vec<usize>> = row.iter().map(place).collect();
-            owners.insert(partition, row.ok_or("an owner is a stranger")?);
-        }
-        Ok(owners)
-    }
-
-    fn states_of(&self, question: &Question<'_>, key: &Name) -> Result<Vec<FinalState>, String> {
+    fn states_of(
+        &self,
+        nodes: &[Asked],
+        question: &Question<'_>,
+        key: &Name,
+    ) -> Result<Vec<FinalState>, String> {
         let name = std::str::from_utf8(key.as_bytes()).map_err(|error| error.to_string())?;
-        let told = self.tell(0, &format!("/v1/ring/owners/{}/{name}", self.bucket))?;
-        let owners = told["owners"].as_array().ok_or("no owners are told")?;
         let mut states = Vec::new();
-        for owner in owners {
-            let node = self.place(&owner["node"]).ok_or("an owner is a stranger")?;
-            let (cells, counter) = live(&self.held(node, key, name)?);
+        for node in owners(nodes, &self.bucket, name)? {
+            let (cells, counter) = live(&self.held(&nodes[node], key, name)?);
             states.push(FinalState {
                 owner: Owner(node as u64),
                 bucket: BUCKET,
@@ -194,21 +126,13 @@ impl Cluster {
     }
 
     /// What a node holds of a key that it owns.
-    fn held(&self, node: usize, key: &Name, name: &str) -> Result<View, String> {
+    fn held(&self, node: &Asked, key: &Name, name: &str) -> Result<View, String> {
         let held = Held::by(key);
         let operation = if held == Held::Set { "set.members" } else { "string.get" };
-        let operations = json!([{ "operation": operation }]);
-        let body =
-            json!({ "bucket": self.bucket, "key": name, "level": "one", "operations": operations });
-        let asked = &self.status.nodes[node];
-        let answer = ask(asked.http, "POST /v1/operations", Some(&body))
-            .map_err(|why| format!("node {node}, {name}: {why}"))?;
-        if answer["owners"] != json!([asked.id]) {
-            return Err(format!("node {node} asked others for {name}"));
-        }
-        let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{name}: {answer}"));
+        let reply = node.held(&self.bucket, name, operation)?;
+        let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{name}: {reply}"));
         let mut view = View::default();
-        match (held, &answer["replies"][0]["reply"]) {
+        match (held, &reply) {
             (Held::Set, Json::Array(members)) => {
                 view.elements = members.iter().map(text).collect::<Result<_, _>>()?;
             }
@@ -217,7 +141,7 @@ impl Cluster {
                 view.counter = sum.parse().map_err(|error| format!("{name}: {error}"))?;
             }
             (Held::Register, value) => view.register.push(text(value)?),
-            _ => return Err(format!("{name}: {answer}")),
+            _ => return Err(format!("{name}: {reply}")),
         }
         Ok(view)
     }
@@ -225,15 +149,16 @@ impl Cluster {
 
 impl Owners for Cluster {
     fn read(&self, question: &Question<'_>) -> Result<Finals, String> {
-        until(|| self.digests())?;
+        until(|| digests(&self.nodes_now()?))?;
         let equal_after = rounded(question.mended.elapsed().as_secs_f64());
         let read = || {
-            let before = self.digests()?;
+            let nodes = self.nodes_now()?;
+            let before = digests(&nodes)?;
             let mut states = Vec::new();
             for key in question.keys {
-                states.extend(self.states_of(question, key)?);
+                states.extend(self.states_of(&nodes, question, key)?);
             }
-            let after = self.digests()?;
+            let after = digests(&nodes)?;
             if before == after { Ok(states) } else { Err("owners go on changing".to_owned()) }
         };
         let strong = question.bucket.kind == BucketKind::Strong;
@@ -255,32 +180,5 @@ fn until<T>(mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
             }
             Err(_not_yet) => park_timeout(LOOK),
         }
-    }
-}
-
-/// The answer of a node to one request, where that is JSON and all is well.
-fn ask(http: SocketAddr, what: &str, body: Option<&Json>) -> Result<Json, String> {
-    let answered = || -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&http, ANSWER_WITHIN)?;
-        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
-        stream.set_write_timeout(Some(ANSWER_WITHIN))?;
-        let body = body.map(Json::to_string).unwrap_or_default();
-        let length = body.len();
-        let head = "Content-Type: application/json\r\nConnection: close\r\n";
-        let request = format!(
-            "{what} HTTP/1.1\r\nHost: {http}\r\n{head}Content-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes())?;
-        let mut answer = Vec::new();
-        stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = answered().map_err(|error| error.to_string())?;
-    let end = answer.windows(4).position(|it| it == b"\r\n\r\n").ok_or("no answer in HTTP")?;
-    let head = String::from_utf8_lossy(&answer[..end]);
-    let body = &answer[end + 4..];
-    match head.split(' ').nth(1) {
-        Some("200") => serde_json::from_slice(body).map_err(|error| error.to_string()),
-        status => Err(format!("{}: {}", status.unwrap_or("?"), String::from_utf8_lossy(body))),
     }
 }

@@ -145,7 +145,7 @@ pub struct Tally {
     pub failed: Times,
     /// Never sent: the run was over before there was room.
     pub unsent: u64,
-    /// Texts of errors, with how often each came.
+    /// What servers said of what was not done, with how often each text came.
     pub texts: BTreeMap<String, u64>,
 }
 
@@ -166,7 +166,7 @@ impl Tally {
         self.lag.record(course.sent.saturating_sub(course.possible.max(course.intended)));
     }
 
-    /// Remembers the text of an error, if there is room for it.
+    /// Remembers such a text, if there is room for it.
     pub fn note(&mut self, text: &str) {
         let text: String = text.chars().take(200).collect();
         if let Some(count) = self.texts.get_mut(&text) {

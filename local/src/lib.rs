@@ -29,12 +29,15 @@
 //! [`supervise`] keeps a cluster for other processes, which act on it by its directory: [`Remote::open`], then
 //! [`Remote::ask`]. The directory holds certificates, data, logs (`node-N/log`), the last [`Status`] (`cluster.json`)
 //! and the socket of the supervisor (`control`).
+//!
+//! What nodes tell by HTTP is [`ask`]ed one request at a time; [`digests`] tells whether all owners are equal.
 
 mod cluster;
 mod control;
 mod error;
 mod network;
 mod node;
+mod owners;
 mod ports;
 mod program;
 mod ready;
@@ -46,9 +49,10 @@ pub use cluster::Cluster;
 pub use control::{Ask, Remote, Until, supervise};
 pub use error::LocalError;
 pub use network::{Network, Traffic};
+pub use owners::{Asked, digests, owners};
 pub use ports::free_base_port;
 pub use program::program;
 pub use ready::{Readiness, readiness, wait_ready};
 pub use shape::{Durability, Shape, Wiring};
 pub use status::{Condition, NodeStatus, Status};
-pub use web::get;
+pub use web::{answer, ask};

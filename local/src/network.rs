@@ -27,7 +27,7 @@ const BUFFER_BYTES: usize = 4 << 20;
 /// The largest datagram.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
-/// Which datagrams are lost and how long others are held back is drawn from this, so that it is the same again.
+/// What chance is drawn from unless another seed is given.
 const SEED: u64 = 1;
 
 /// One direction between two nodes.
@@ -79,19 +79,39 @@ pub struct Traffic {
 
 /// The network between the nodes of a cluster, which are named by their numbers. Without proxies
 /// ([`crate::Wiring::Direct`]) it has no links, and nothing can be cut.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Network {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    seed: u64,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network::seeded(SEED)
+    }
 }
 
 impl Network {
-    /// Takes in the next node: its own sockets, and where their fronts are to be.
-    pub(crate) fn add(
+    /// A network of no nodes yet. Which datagrams are lost and how long others are held back is drawn from the seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Network {
+        Network { shared: Arc::default(), threads: Vec::new(), seed }
+    }
+
+    /// Takes in the next node: its own sockets, and where their fronts are to be; port 0 is any that is free. Where the fronts
+    /// are, which the node is to advertise.
+    ///
+    /// # Errors
+    /// If a front cannot be there.
+    ///
+    /// # Panics
+    /// If there are not as many fronts as sockets.
+    pub fn add(
         &mut self,
         sockets: Vec<SocketAddr>,
         fronts: &[SocketAddr],
-    ) -> Result<(), LocalError> {
+    ) -> Result<Vec<SocketAddr>, LocalError> {
         assert_eq!(sockets.len(), fronts.len(), "each socket has a front");
         let bind = |at: &SocketAddr| {
             let front = UdpSocket::bind(at)?;
@@ -101,8 +121,11 @@ impl Network {
         };
         let fronts = fronts
             .iter()
-            .map(|at| bind(at).map_err(LocalError::io(format!("the proxy cannot listen on {at}"))));
-        let site = Arc::new(Site { sockets, fronts: fronts.collect::<Result<_, _>>()? });
+            .map(|at| bind(at).map_err(LocalError::io(format!("the proxy cannot listen on {at}"))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let places = fronts.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>();
+        let places = places.map_err(LocalError::io("the proxy's sockets"))?;
+        let site = Arc::new(Site { sockets, fronts });
         let number = {
             let mut table = self.shared.table.write().unwrap_or_else(PoisonError::into_inner);
             let number = table.sites.len();
@@ -119,13 +142,13 @@ impl Network {
         };
         for class in 0..site.fronts.len() {
             let (shared, site) = (Arc::clone(&self.shared), Arc::clone(&site));
-            let seed = SEED ^ ((number as u64) << 8 | class as u64);
+            let seed = self.seed ^ ((number as u64) << 8 | class as u64);
             let random = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut front =
                 Front { to: number, class, site, random, delayed: BinaryHeap::new(), count: 0 };
             self.threads.push(std::thread::spawn(move || front.run(&shared)));
         }
-        Ok(())
+        Ok(places)
     }
 
     fn each(&self, change: impl Fn(usize, usize, &Link)) {

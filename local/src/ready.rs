@@ -51,13 +51,14 @@ pub fn readiness(status: &Status) -> Result<Readiness, LocalError> {
 }
 
 fn serves(node: &NodeStatus, running: usize) -> Result<(), String> {
-    web::get(node.http, "/readyz").ok_or("does not serve yet")?;
-    let status = web::get(node.http, "/v1/status").ok_or("does not tell how it is")?;
+    let get = |path| web::ask(node.http, path, None).ok();
+    get("GET /readyz").ok_or("does not serve yet")?;
+    let status = get("GET /v1/status").ok_or("does not tell how it is")?;
     let up = &status["members"]["up"];
     if *up != running {
         return Err(format!("knows {up} of {running} nodes as up"));
     }
-    let ring = web::get(node.http, "/v1/ring").ok_or("does not tell its ring")?;
+    let ring = get("GET /v1/ring").ok_or("does not tell its ring")?;
     let active = |node: &serde_json::Value| node["state"] == "active";
     let members =
         ring["nodes"].as_array().map_or(0, |nodes| nodes.iter().filter(|it| active(it)).count());

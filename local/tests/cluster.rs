@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use coterie_local::{
-    Ask, Cluster, Condition, LocalError, Remote, Shape, Status, get, program, wait_ready,
+    Ask, Cluster, Condition, LocalError, Remote, Shape, Status, ask, program, wait_ready,
 };
 
 const WITHIN: Duration = Duration::from_secs(90);
@@ -30,7 +30,7 @@ fn check_program() {
 /// How many members a node believes to be so.
 fn members(cluster: &mut Cluster, node: usize, liveness: &str) -> Option<u64> {
     let http = cluster.node(node).unwrap().http;
-    get(http, "/v1/status")?["members"][liveness].as_u64()
+    ask(http, "GET /v1/status", None).ok()?["members"][liveness].as_u64()
 }
 
 #[test]

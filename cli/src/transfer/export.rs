@@ -56,21 +56,10 @@ impl Export {
     pub(crate) fn carry_out(&self, global: &Global, default: &At) -> Result<(), Failure> {
         let at = self.at.or(default);
         let client = global.client_for(global.within(), Keep::Connections(1))?;
-        let mut progress = match Progress::read(&self.file)? {
-            Some(progress) if self.resume => progress,
-            Some(_) => {
-                let failure =
-                    Failure::usage(format!("an export of {} was interrupted", self.file.display()));
-                return Err(failure
-                    .hint("go on with it (--resume), or remove the .progress file beside it"));
-            }
-            None if self.resume => {
-                return Err(Failure::usage(format!(
-                    "no export of {} was interrupted",
-                    self.file.display()
-                )));
-            }
-            None => Progress::default(),
+        let mut progress = if self.resume {
+            Progress::interrupted("export", &self.file)?
+        } else {
+            Progress::begun("export", &self.file)?
         };
         let failed = || Failure::file(&self.file);
         let mut file = if self.resume {

@@ -51,21 +51,10 @@ impl Import {
         let at = self.at.or(default);
         let threads = usize::from(self.parallel);
         let client = global.client_for(global.within(), Keep::Connections(threads))?;
-        let progress = match Progress::read(&self.file)? {
-            Some(progress) if self.resume => progress,
-            Some(_) => {
-                let failure =
-                    Failure::usage(format!("an import of {} was interrupted", self.file.display()));
-                return Err(failure
-                    .hint("go on with it (--resume), or remove the .progress file beside it"));
-            }
-            None if self.resume => {
-                return Err(Failure::usage(format!(
-                    "no import of {} was interrupted",
-                    self.file.display()
-                )));
-            }
-            None => Progress::default(),
+        let progress = if self.resume {
+            Progress::interrupted("import", &self.file)?
+        } else {
+            Progress::begun("import", &self.file)?
         };
         let failed = || Failure::file(&self.file);
         let mut file = File::open(&self.file).map_err(failed())?;

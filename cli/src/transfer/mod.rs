@@ -50,6 +50,22 @@ impl Progress {
         read.map(Some).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
     }
 
+    /// Where the work on a file begins, if none was interrupted there.
+    fn begun(work: &str, file: &Path) -> Result<Progress, Failure> {
+        if Progress::read(file)?.is_some() {
+            let detail = format!("an {work} of {} was interrupted", file.display());
+            let hint = "go on with it (--resume), or remove the .progress file beside it";
+            return Err(Failure::usage(detail).hint(hint));
+        }
+        Ok(Progress::default())
+    }
+
+    /// Where the work on a file was interrupted.
+    fn interrupted(work: &str, file: &Path) -> Result<Progress, Failure> {
+        let none = || Failure::usage(format!("no {work} of {} was interrupted", file.display()));
+        Progress::read(file)?.ok_or_else(none)
+    }
+
     fn keep(&self, file: &Path) -> Result<(), Failure> {
         let path = Progress::path(file);
         let new = path.with_extension("progress.new");

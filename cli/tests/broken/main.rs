@@ -32,6 +32,13 @@ fn a_cluster_is_broken_healed_grown_and_shrunk() {
     cluster.cluster(&["status"]).fails(3, "no cluster is up");
 }
 
+/// What is asked for of a node.
+fn asked(cluster: &TestCluster, id: &str) -> Value {
+    let members = cluster.json(&["members"]);
+    let member = members["members"].as_array().unwrap().iter().find(|it| it["node"] == id);
+    member.unwrap()["asked"].clone()
+}
+
 fn one_node_is_down(cluster: &mut TestCluster) {
     cluster.run(&["sadd", "cart", "apples"]).done();
     let killed = cluster.cluster(&["kill", "2"]).done().json();
@@ -46,6 +53,8 @@ fn one_node_is_down(cluster: &mut TestCluster) {
     cluster.at(&[2, 0], &["smembers", "cart"]).done();
     assert!(cluster.run(&["members"]).done().out.contains(" down "));
     assert!(cluster.run(&["ring", "owners", "cart"]).done().out.contains(" down "));
+    cluster.run(&["backup", "create", "partly"]).fails(3, "not every node did it");
+    assert!(cluster.run(&["backup", "list"]).done().out.contains("2 of 3"));
     until("hints are kept", || cluster.json(&["hints"])["bytes"].as_u64().unwrap() > 0);
     assert_eq!(cluster.json(&["hints"])["silent"].as_array().unwrap().len(), 1);
     let said = cluster.run(&["barrier", "--wait-within", "1s"]);
@@ -79,13 +88,16 @@ fn there_is_no_majority(cluster: &mut TestCluster) {
         .run(&["node", "weight", &id, "5", "--wait", waits[0], waits[1]])
         .fails(4, "stays asked for");
     assert!(cluster.run(&["status"]).done().out.contains("something is asked for"));
+    cluster
+        .run(&["node", "leave", &id, "--yes", "--wait", waits[0], waits[1]])
+        .fails(4, "stays asked for");
+    assert_eq!(asked(cluster, &id)["state"], "draining");
+    cluster.run(&["node", "stay", &id]).done();
+    assert_eq!(asked(cluster, &id)["state"], "active");
     let planned = cluster.json(&["ring", "plan"]);
     assert!(planned["nodes"].as_array().unwrap().len() == 3, "{planned}");
     cluster.run(&["ring", "clear", "--yes"]).done();
-    let asked = cluster.json(&["members"]);
-    let member =
-        asked["members"].as_array().unwrap().iter().find(|it| it["node"] == id[..]).unwrap();
-    assert_eq!(member["asked"]["weight"], 1, "{member}");
+    assert_eq!(asked(cluster, &id)["weight"], 1);
 
     let healed = cluster.cluster(&["heal"]).done().json();
     assert!(healed["nodes"].as_array().unwrap().iter().all(|node| node["condition"] == "running"));
@@ -155,4 +167,15 @@ fn nodes_come_and_go(cluster: &mut TestCluster) {
     assert!(now.contains(&json!(newcomer)) && !now.contains(&json!(gone)), "{ring}");
     assert_eq!(cluster.run(&["smembers", "cart"]).done().out, "apples\npears\n");
     assert_eq!(cluster.run(&["get", "stock", "--level", "all"]).done().out, "8\n");
+
+    // One that is gone for good, with nobody to take its place.
+    cluster.cluster(&["add"]).done();
+    let lost = cluster.id(5);
+    cluster.run(&["node", "join", "--wait", &lost, "--wait-within", "90s"]).done();
+    cluster.cluster(&["kill", "5"]).done();
+    until("it is missed", || cluster.run(&["members"]).done().out.contains(" down "));
+    cluster.run(&["node", "remove", &lost, "--yes", "--wait", "--wait-within", "90s"]).done();
+    let ring = cluster.json(&["ring", "show"]);
+    assert!(ring["nodes"].as_array().unwrap().iter().all(|it| it["node"] != lost[..]), "{ring}");
+    cluster.run(&["incr", "stock", "--level", "all"]).done();
 }

@@ -3,6 +3,7 @@
 
 mod administration;
 mod alone;
+mod backups;
 mod data;
 #[path = "../harness/mod.rs"]
 mod harness;

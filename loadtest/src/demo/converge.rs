@@ -8,10 +8,11 @@ use std::thread::{JoinHandle, park_timeout};
 use std::time::{Duration, Instant};
 
 use coterie_check::Name;
+use coterie_local::owners;
 use serde::{Deserialize, Serialize};
 
 use super::column::{Bucket, Column};
-use super::owners::{Content, FinalKey, owners_of, read};
+use super::owners::{Content, FinalKey, read};
 use super::shop::{Held, address, cart, product};
 use super::stage::Addresses;
 
@@ -116,7 +117,7 @@ fn watch(
     let mut keys = Vec::new();
     for (bucket, held, key) in watched(column, rounds) {
         while !over.load(Ordering::Relaxed) {
-            if let Ok(owners) = owners_of(addresses, bucket.name, &key) {
+            if let Ok(owners) = owners(&addresses.nodes, bucket.name, &key.to_string()) {
                 keys.push((bucket, held, key, owners));
                 break;
             }

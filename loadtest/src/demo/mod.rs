@@ -16,7 +16,6 @@ mod stage;
 mod story;
 mod summary;
 mod verdict;
-mod web;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

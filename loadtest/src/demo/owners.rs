@@ -1,18 +1,19 @@
 //! What each owner holds, read from it alone; and waiting until all owners are equal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use coterie_check::{Cell, FinalState, LiveCell, Name, Nanos, Owner};
+use coterie_local::{ask, digests, owners};
 use serde_json::{Value as Json, json};
 
 use super::book::Book;
-use super::column::{Bucket, Column, REPLICAS};
+use super::column::{Bucket, Column};
 use super::live::Live;
 use super::shop::{self, Held};
 use super::stage::Addresses;
-use super::{DemoError, wait, web};
+use super::{DemoError, wait};
 
 /// How long owners may take to be equal once nobody writes.
 const EQUAL_WITHIN: Duration = Duration::from_secs(90);
@@ -92,18 +93,6 @@ fn live(cell: Cell, values: Vec<Name>) -> LiveCell {
     LiveCell { cell, values, dots: None }
 }
 
-/// The owners of a key, by number.
-pub(crate) fn owners_of(
-    addresses: &Addresses,
-    bucket: &str,
-    key: &Name,
-) -> Result<Vec<usize>, String> {
-    let told = web::ask(addresses.http[0], &format!("GET /v1/ring/owners/{bucket}/{key}"), None)?;
-    let owners = told["owners"].as_array().ok_or("no owners are told")?;
-    let number = |owner: &Json| owner["node"].as_str().and_then(|name| addresses.number(name));
-    owners.iter().map(|owner| number(owner).ok_or("an owner is a stranger".to_owned())).collect()
-}
-
 /// What an owner holds of a key: it is asked at level one, and must have asked nobody else.
 pub(crate) fn read(
     addresses: &Addresses,
@@ -119,21 +108,17 @@ pub(crate) fn read(
         Held::Address | Held::Username if strong => "string.get",
         Held::Address | Held::Username => "string.get_siblings",
     };
-    let mut body = json!({
-        "bucket": bucket.name,
-        "key": key.to_string(),
-        "operations": [{"operation": operation}],
-    });
-    if !strong {
-        body["level"] = json!("one");
-    }
-    let answer = web::ask(addresses.http[owner], "POST /v1/operations", Some(&body))?;
-    if !strong && answer["owners"] != json!([addresses.names[owner]]) {
-        return Err(format!("node {owner} asked others for {key}: {answer}"));
-    }
-    let reply = &answer["replies"][0]["reply"];
-    let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{key}: {answer}"));
-    match (held, reply) {
+    let (node, name) = (&addresses.nodes[owner], key.to_string());
+    let reply = if strong {
+        let operations = json!([{ "operation": operation }]);
+        let body = json!({ "bucket": bucket.name, "key": name, "operations": operations });
+        let answer = ask(node.http, "POST /v1/operations", Some(&body))?;
+        answer["replies"][0]["reply"].clone()
+    } else {
+        node.held(bucket.name, &name, operation)?
+    };
+    let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{key}: {reply}"));
+    match (held, &reply) {
         (Held::Stock, Json::Null) => Ok(Content::Number(0)),
         (Held::Stock, Json::String(sum)) => {
             sum.parse().map(Content::Number).map_err(|error| format!("{key}: {error}"))
@@ -142,12 +127,12 @@ pub(crate) fn read(
         (Held::Cart, Json::Array(members)) => {
             Ok(Content::Names(members.iter().map(text).collect::<Result<_, String>>()?))
         }
-        (_, Json::String(_)) => Ok(Content::Names(BTreeSet::from([text(reply)?]))),
+        (_, Json::String(_)) => Ok(Content::Names(BTreeSet::from([text(&reply)?]))),
         (_, Json::Object(_)) => {
-            let values = reply["siblings"].as_array().ok_or(format!("{key}: {answer}"))?;
+            let values = reply["siblings"].as_array().ok_or(format!("{key}: {reply}"))?;
             Ok(Content::Names(values.iter().map(text).collect::<Result<_, String>>()?))
         }
-        _ => Err(format!("{key}: {answer}")),
+        _ => Err(format!("{key}: {reply}")),
     }
 }
 
@@ -160,7 +145,7 @@ pub(crate) fn settle(
     live.say("the shop is closed; waiting until all owners' digests are equal");
     let began = Instant::now();
     loop {
-        match digests(addresses) {
+        match digests(&addresses.nodes) {
             Ok(_) => return Ok(began.elapsed()),
             Err(why) if began.elapsed() > EQUAL_WITHIN => {
                 let within = EQUAL_WITHIN.as_secs();
@@ -169,62 +154,6 @@ pub(crate) fn settle(
             Err(_) => wait(over)?,
         }
     }
-}
-
-/// Each slice's digest, if all is in order.
-fn digests(addresses: &Addresses) -> Result<BTreeMap<u64, String>, String> {
-    let owners = slices(addresses)?;
-    let mut shown: BTreeMap<u64, Vec<(String, usize)>> = BTreeMap::new();
-    for (number, http) in addresses.http.iter().enumerate() {
-        let status = web::ask(*http, "GET /v1/status", None)?;
-        if status["amnesiac"] != false || status["moves"]["moving"] != 0 {
-            return Err(format!("node {number}: {status}"));
-        }
-        let hints = web::ask(*http, "GET /v1/hints", None)?;
-        let kept = hints["hints"].as_array().ok_or("no hints are told")?;
-        if kept.iter().any(|it| it["bytes"] != 0) {
-            return Err(format!("node {number} keeps hints: {hints}"));
-        }
-        let repair = web::ask(*http, "GET /v1/repair", None)?;
-        for slice in repair["slices"].as_array().ok_or("no slices are told")? {
-            let partition = slice["partition"].as_u64().ok_or("a partition is a number")?;
-            if slice["replicas"] != REPLICAS || !owners.contains(&(partition, number)) {
-                continue;
-            }
-            if slice["received"] != true {
-                return Err(format!("node {number} has not received {slice}"));
-            }
-            let digest = format!("{} of epoch {}", slice["digest"], slice["purge_epoch"]);
-            shown.entry(partition).or_default().push((digest, number));
-        }
-    }
-    let mut digests = BTreeMap::new();
-    for (partition, shown) in shown {
-        let (first, _) = shown.first().ok_or("a slice has owners")?;
-        let all = shown.len() == REPLICAS as usize;
-        if !all || shown.iter().any(|(other, _)| other != first) {
-            return Err(format!("partition {partition}: {shown:?}"));
-        }
-        digests.insert(partition, first.clone());
-    }
-    let expected = owners.len() / REPLICAS as usize;
-    if digests.len() == expected { Ok(digests) } else { Err("slices are not listed".to_owned()) }
-}
-
-/// Partitions with each of their owners.
-fn slices(addresses: &Addresses) -> Result<BTreeSet<(u64, usize)>, String> {
-    let ring = web::ask(addresses.http[0], "GET /v1/ring", None)?;
-    let place = |place: &Json| -> Option<usize> {
-        let at = usize::try_from(place.as_u64()?).ok()?;
-        addresses.number(ring["nodes"].get(at)?["node"].as_str()?)
-    };
-    let mut owners = BTreeSet::new();
-    for (partition, row) in (0..).zip(ring["owners"].as_array().ok_or("no owners are told")?) {
-        for owner in row.as_array().ok_or("a row has owners")? {
-            owners.insert((partition, place(owner).ok_or("an owner is a stranger")?));
-        }
-    }
-    Ok(owners)
 }
 
 /// Every key of so many rounds at each of its owners, while nothing changes any more.
@@ -236,7 +165,7 @@ pub(crate) fn read_all(
 ) -> Result<Vec<FinalKey>, DemoError> {
     let mut last = String::new();
     for _ in 0..TRIES {
-        let before = digests(addresses);
+        let before = digests(&addresses.nodes);
         let read = std::thread::scope(|scope| {
             let threads: Vec<_> = Column::ALL
                 .into_iter()
@@ -248,7 +177,7 @@ pub(crate) fn read_all(
             }
             Ok::<_, String>(all)
         });
-        match (before, read, digests(addresses)) {
+        match (before, read, digests(&addresses.nodes)) {
             (Ok(before), Ok(all), Ok(after)) if before == after => return Ok(all),
             (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => last = why,
             _ => "owners go on changing".clone_into(&mut last),
@@ -267,12 +196,11 @@ fn read_column(
     let mut all = Vec::new();
     for round in 0..rounds {
         for (bucket, held, key) in shop::keys(column, round) {
-            let numbers = owners_of(addresses, bucket.name, &key)?;
-            let mut owners = Vec::new();
-            for owner in numbers {
-                owners.push((owner, read(addresses, owner, &bucket, held, &key)?));
+            let mut each = Vec::new();
+            for owner in owners(&addresses.nodes, bucket.name, &key.to_string())? {
+                each.push((owner, read(addresses, owner, &bucket, held, &key)?));
             }
-            all.push(FinalKey { column, bucket, held, key, owners, at: book.now() });
+            all.push(FinalKey { column, bucket, held, key, owners: each, at: book.now() });
         }
     }
     Ok(all)

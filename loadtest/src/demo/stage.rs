@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use coterie_check::BucketKind;
-use coterie_local::{Cluster, LocalError, Readiness, Shape, get, readiness};
+use coterie_local::{Asked, Cluster, LocalError, Readiness, Shape, ask, readiness};
 use serde_json::json;
 
 use crate::level::level_name;
 
 use super::column::{BUCKETS, Bucket, NODES, REPLICAS, Side, VICTIM};
 use super::live::Live;
-use super::{DemoError, REQUEST_TIMEOUT, wait, web};
+use super::{DemoError, REQUEST_TIMEOUT, wait};
 
 /// How long starting may take.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -25,16 +25,8 @@ const MADE_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) resp: Vec<SocketAddr>,
-    pub(crate) http: Vec<SocketAddr>,
-    /// Their ids, as the cluster tells them.
-    pub(crate) names: Vec<String>,
-}
-
-impl Addresses {
-    /// The number of a node by what the cluster calls it.
-    pub(crate) fn number(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| known == name)
-    }
+    /// As they are asked over HTTP.
+    pub(crate) nodes: Vec<Asked>,
 }
 
 /// The cluster.
@@ -61,8 +53,7 @@ impl Stage {
         let nodes = cluster.status().nodes;
         let addresses = Addresses {
             resp: nodes.iter().map(|node| node.resp).collect(),
-            http: nodes.iter().map(|node| node.http).collect(),
-            names: nodes.iter().map(|node| node.id.clone()).collect(),
+            nodes: nodes.iter().map(Asked::from).collect(),
         };
         Ok(Stage { cluster, addresses })
     }
@@ -111,8 +102,8 @@ impl Stage {
     /// Whether each of these counts so many as up.
     fn know_each_other(&self, nodes: &[usize]) -> bool {
         nodes.iter().all(|node| {
-            let status = get(self.addresses.http[*node], "/v1/status");
-            status.is_some_and(|status| status["members"]["up"] == nodes.len())
+            let status = self.addresses.nodes[*node].get("/v1/status");
+            status.is_ok_and(|status| status["members"]["up"] == nodes.len())
         })
     }
 
@@ -126,11 +117,12 @@ impl Stage {
                 body["read"] = json!(level_name(bucket.read));
             }
             let what = format!("PUT /v1/buckets/{}", bucket.name);
-            web::ask(self.addresses.http[0], &what, Some(&body)).map_err(DemoError::Opening)?;
+            let http = self.addresses.nodes[0].http;
+            ask(http, &what, Some(&body)).map_err(DemoError::Opening)?;
         }
-        for http in &self.addresses.http {
+        for node in &self.addresses.nodes {
             loop {
-                let told = web::ask(*http, "GET /v1/buckets", None);
+                let told = node.get("/v1/buckets");
                 let known = told.map(|told| told.to_string()).unwrap_or_default();
                 let missing = BUCKETS.iter().find(|bucket| {
                     // With its quotes: one name begins with another.
@@ -138,7 +130,7 @@ impl Stage {
                 });
                 let Some(missing) = missing else { break };
                 if began.elapsed() > MADE_WITHIN {
-                    let text = format!("bucket {} is not known at {http}", missing.name);
+                    let text = format!("bucket {} is not known at {}", missing.name, node.http);
                     return Err(DemoError::Opening(text));
                 }
                 wait(over)?;

@@ -6,7 +6,8 @@
 mod answer;
 mod client;
 mod finals;
-pub(crate) mod removed;
+mod found;
+mod removed;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,31 +15,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use coterie_check::linearizable::Budget;
 use coterie_check::{
-    Bucket, BucketId, BucketKind, Check, History, HistoryError, Judgement, Level, Limits, Name,
-    Nanos, Outcome, Record,
+    Bucket, BucketId, BucketKind, History, HistoryError, Level, Limits, Name, Nanos, Outcome,
+    Record,
 };
 use thiserror::Error;
 
 use crate::level::Levels;
-use crate::report::{Checked, OfChecker, Outcomes};
+use crate::report::{Checked, Outcomes};
 use crate::target::{Access, Target};
 
 use client::{Role, Worker};
+use found::SHOWN_MAX;
 
 pub(crate) use answer::Held;
 pub(crate) use finals::live;
 pub use finals::{AtAll, Finals, Owners, Question};
+pub(crate) use found::Found;
 
 /// The one bucket that is used.
 pub(crate) const BUCKET: BucketId = BucketId(0);
 
 /// Operations that are recorded at most; then clients only wait.
 const OPERATIONS_MAX: u64 = 400_000;
-
-/// Violations and open questions that are shown.
-const SHOWN_MAX: usize = 10;
 
 /// How judged clients work.
 #[derive(Clone, Debug)]
@@ -285,62 +284,23 @@ pub fn judge(
     checked.finals = finals.how;
     checked.equal_after = finals.equal_after;
     checked.keys = names.len() as u64;
-    let mut judgement = Judgement::default();
-    let mut removals = 0;
+    let mut found = Found::default();
     for name in &names {
         let Some(key) = history.take(BUCKET, name) else { continue };
-        match removed::removed_stays_removed(&key) {
-            Ok(count) => removals += count,
-            Err(violation) => checked.violations.push(violation),
-        }
-        judgement.add(&key, Budget::default());
+        found.add(&key);
     }
-    tell(&mut checked, &judgement, removals);
+    checked.checkers = found.checkers();
+    checked.violations = found.violations();
     let strange = std::mem::take(&mut *book.strange.lock().unwrap_or_else(PoisonError::into_inner));
     let strange =
         strange.into_iter().map(|text| format!("an answer that nobody should get: {text}"));
     checked.violations.extend(strange);
     checked.violations.truncate(SHOWN_MAX);
-    checked.undecided.truncate(SHOWN_MAX);
-    Ok(checked)
-}
-
-fn tell(checked: &mut Checked, judgement: &Judgement, removals: u64) {
-    for check in Check::ALL {
-        let judged = judgement.judged.get(&check).copied().unwrap_or_default();
-        checked.checkers.push(OfChecker {
-            checker: format!("{check:?}").to_lowercase(),
-            promise: promise(check).to_owned(),
-            operations: judged.operations,
-            claims: judged.claims,
-            excused: judged.excused,
-        });
-    }
-    checked.checkers.push(OfChecker {
-        checker: "removed".to_owned(),
-        promise: "what was removed at intersecting quorums stays removed".to_owned(),
-        operations: removals,
-        claims: removals,
-        excused: 0,
-    });
-    let broken = judgement.violations.iter().map(|(check, it)| format!("{check:?}: {it}"));
-    checked.violations.extend(broken);
-    let open =
-        |open: &coterie_check::Open| format!("{:?}, key {}: {}", open.check, open.key, open.why);
-    checked.undecided.extend(judgement.undecided.iter().map(open));
+    checked.undecided = found.undecided();
     if checked.operations.done == 0 {
         checked.undecided.push("no judged operation was done, so nothing was judged".to_owned());
     }
-}
-
-fn promise(check: Check) -> &'static str {
-    match check {
-        Check::Lost => "nothing acknowledged is lost, nothing comes from nowhere, owners agree",
-        Check::Counters => "counters lie between what was acknowledged and what may have happened",
-        Check::Quorums => "reads see what was acknowledged before, where quorums intersect",
-        Check::Sessions => "a connection sees what it wrote itself",
-        Check::Linearizable => "some order of the linearizable operations explains every answer",
-    }
+    Ok(checked)
 }
 
 fn outcomes_of(records: &[Record]) -> Outcomes {

@@ -288,8 +288,9 @@ impl Connection {
             return Err(Lost("an answer to nothing".to_owned()));
         };
         let outcome = Outcome::of(reply);
-        if let (Reply::Error(text), Outcome::Error | Outcome::Refused) = (reply, outcome) {
-            measures.tally.note(&String::from_utf8_lossy(text));
+        if let Reply::Error(text) = reply {
+            let (kind, text) = (flight.job.kind(), String::from_utf8_lossy(text));
+            measures.tally.note(&format!("{kind}: {text}"));
         }
         if let (Job::Operate(operation), false, Outcome::Done) = (flight.job, flight.last, outcome)
         {

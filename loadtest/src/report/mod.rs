@@ -118,7 +118,7 @@ pub struct Run {
     pub series: Vec<Point>,
     /// What was broken meanwhile.
     pub faults: Vec<Mark>,
-    /// Texts of errors with how often each came, a few of them.
+    /// What servers said of what was not done, by kind of operation, with how often each text came; a few of them.
     pub errors: Vec<(String, u64)>,
     /// What the checkers say, if they were asked.
     pub check: Option<Checked>,

@@ -87,7 +87,7 @@ pub(super) async fn status(State(door): State<Door>) -> Result<Json<Json_>, Prob
         "abstains": status.abstains,
         "isolated": status.isolated,
         "unanswered": ids(&status.unanswered),
-        "layout": status.tip.map(|tip| json!({"epoch": tip.version.epoch, "version": tip.version.number})),
+        "layout": layout_of(&status),
         "voters": ids(&status.voters),
         "pending": status.pending,
         "refused": status.refused,
@@ -101,6 +101,12 @@ pub(super) async fn status(State(door): State<Door>) -> Result<Json<Json_>, Prob
         "slices": lanes.iter().map(|lane| lane.slices.len()).sum::<usize>(),
         "hint_bytes": lanes.iter().flat_map(|lane| &lane.hints).map(|(_, bytes)| bytes).sum::<u64>(),
     })))
+}
+
+/// The newest layout that this node knows.
+fn layout_of(status: &Status) -> Option<Json_> {
+    let version = status.tip?.version;
+    Some(json!({"epoch": version.epoch, "version": version.number}))
 }
 
 /// `GET /v1/members`
@@ -256,6 +262,7 @@ pub(super) async fn moves(State(door): State<Door>) -> Result<Json<Json_>, Probl
         lanes.iter().map(|lane| count(&lane.metrics.counts)).sum()
     };
     Ok(Json(json!({
+        "layout": layout_of(&status),
         "moving": status.moving,
         "done": status.done,
         "overruled": status.overruled,
@@ -269,7 +276,7 @@ fn cause_name(cause: Cause) -> &'static str {
     match cause {
         Cause::Down => "the new owner is down",
         Cause::Fence => "this node's fence is not on its disk yet",
-        Cause::Offered => "the new owner has not said that it is ready",
+        Cause::Offered => "the new owner is not ready, or another one brings it its copy first",
         Cause::Copying => "it is being copied",
         Cause::Failed => "the last attempt failed, and is repeated",
         Cause::Queued => "others are copied first",

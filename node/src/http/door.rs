@@ -27,17 +27,24 @@ pub(super) struct Door(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    gateway: Gateway,
-    backups: Option<Backups>,
-    metrics: Arc<Metrics>,
-    users: Option<Users>,
-    /// The host that others reach this node by.
-    host: String,
-    request_timeout: Duration,
-    value_bytes_max: usize,
-    memory: ClientMemory,
+    behind: Behind,
     /// Passwords being tried.
     trying: Semaphore,
+}
+
+/// What a door leads to, and its bounds.
+#[derive(Debug)]
+pub(super) struct Behind {
+    pub(super) gateway: Gateway,
+    pub(super) backups: Option<Backups>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Who is let through; without any, everybody.
+    pub(super) users: Option<Users>,
+    /// The host that others reach this node by.
+    pub(super) host: String,
+    pub(super) request_timeout: Duration,
+    pub(super) value_bytes_max: usize,
+    pub(super) memory: ClientMemory,
 }
 
 /// The most passwords that are tried at once: each takes tens of milliseconds and 19 MiB. Others wait.
@@ -55,57 +62,39 @@ pub(super) enum Need {
 }
 
 impl Door {
-    pub(super) fn new(
-        (gateway, backups): (Gateway, Option<Backups>),
-        metrics: Arc<Metrics>,
-        users: Option<Users>,
-        host: String,
-        (request_timeout, value_bytes_max): (Duration, usize),
-        memory: ClientMemory,
-    ) -> Door {
-        let trying = Semaphore::new(TRYING_MAX);
-        Door(Arc::new(Shared {
-            gateway,
-            backups,
-            metrics,
-            users,
-            host,
-            request_timeout,
-            value_bytes_max,
-            memory,
-            trying,
-        }))
+    pub(super) fn new(behind: Behind) -> Door {
+        Door(Arc::new(Shared { behind, trying: Semaphore::new(TRYING_MAX) }))
     }
 
     pub(super) fn gateway(&self) -> &Gateway {
-        &self.0.gateway
+        &self.0.behind.gateway
     }
 
     /// The node's backups, where it keeps any.
     pub(super) fn backups(&self) -> Option<&Backups> {
-        self.0.backups.as_ref()
+        self.0.behind.backups.as_ref()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        &self.0.behind.metrics
     }
 
     pub(super) fn request_timeout(&self) -> Duration {
-        self.0.request_timeout
+        self.0.behind.request_timeout
     }
 
     pub(super) fn memory(&self) -> &ClientMemory {
-        &self.0.memory
+        &self.0.behind.memory
     }
 
     pub(super) fn value_bytes_max(&self) -> usize {
-        self.0.value_bytes_max
+        self.0.behind.value_bytes_max
     }
 
     /// Who asks.
     async fn identify(&self, headers: &HeaderMap) -> Result<Arc<User>, Problem> {
         keep_foreign_pages_out(headers)?;
-        let Some(users) = &self.0.users else {
+        let Some(users) = &self.0.behind.users else {
             self.keep_foreign_names_out(headers)?;
             return Ok(Arc::new(User::everything()));
         };
@@ -142,7 +131,7 @@ impl Door {
         let Some(host) = text(headers, &HOST).map(host_of) else { return Ok(()) };
         let is_own = host.parse::<IpAddr>().is_ok()
             || host.eq_ignore_ascii_case("localhost")
-            || host.eq_ignore_ascii_case(&self.0.host);
+            || host.eq_ignore_ascii_case(&self.0.behind.host);
         if is_own {
             return Ok(());
         }

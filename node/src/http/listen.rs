@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
-use super::door::Door;
+use super::door::{Behind, Door};
 use super::routes::router;
 use super::{Http, Settings};
 use crate::config::TlsError;
@@ -64,11 +64,17 @@ impl Http {
         let address = settings.door.listen;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| HttpError::Listen { address, source })?;
-        let host = settings.door.advertise.host().to_owned();
-        let (connections_max, users) = (settings.connections_max, settings.users);
-        let bounds = (settings.request_timeout, settings.value_bytes_max);
-        let asked = (settings.gateway, settings.backups);
-        let door = Door::new(asked, settings.metrics, users, host, bounds, settings.memory);
+        let connections_max = settings.connections_max;
+        let door = Door::new(Behind {
+            gateway: settings.gateway,
+            backups: settings.backups,
+            metrics: settings.metrics,
+            users: settings.users,
+            host: settings.door.advertise.host().to_owned(),
+            request_timeout: settings.request_timeout,
+            value_bytes_max: settings.value_bytes_max,
+            memory: settings.memory,
+        });
         let router = router(door.clone());
         let permits = Arc::new(Semaphore::new(connections_max));
         Ok(Http { listener, acceptor, router, door, permits, connections_max })

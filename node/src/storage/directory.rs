@@ -31,17 +31,7 @@ impl fmt::Display for Identity {
 /// If that cannot be read.
 pub fn identity(directory: &Path) -> Result<Option<Identity>, StorageError> {
     let path = directory.join(MARKER);
-    let mut text = String::new();
-    match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed("open", &path, source)),
-        // Longer than any version writes is damaged.
-        Ok(file) => match file.take(4_096).read_to_string(&mut text) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => text.clear(),
-            Err(source) => return Err(failed("read", &path, source)),
-            Ok(_) => {}
-        },
-    }
+    let Some(text) = read_marker(&path)? else { return Ok(None) };
     parse(&text).map(Some).map_err(|reason| StorageError::Marker { path, reason })
 }
 
@@ -123,6 +113,21 @@ pub(super) fn store(directory: &Path) -> PathBuf {
 pub(super) fn mark(directory: &Path, identity: Identity) -> Result<(), StorageError> {
     let text = format!("{VERSION}\ncluster {:032x}\nnode {}\n", identity.cluster, identity.node);
     write(directory, MARKER, &text)
+}
+
+/// What a marker of a directory says; `None` where there is none. One that is no text says nothing, which no version
+/// writes.
+pub(super) fn read_marker(path: &Path) -> Result<Option<String>, StorageError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|source| failed("open", path, source))?,
+    };
+    let mut text = String::new();
+    // Longer than any version writes is damaged.
+    match file.take(4_096).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(String::new())),
+        read => read.map(|_| Some(text)).map_err(|source| failed("read", path, source)),
+    }
 }
 
 /// Writes a file of a directory, whole or not at all.

@@ -1,7 +1,7 @@
 //! Data directories that are made of a backup, and what a node has to know of that when it starts in one.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::directory::{self, Identity, failed};
@@ -38,17 +38,7 @@ impl Scope {
 /// If that cannot be read, or is damaged: a node that does not know would mint dots anew that it has minted before.
 pub fn restored(directory: &Path) -> Result<Option<Scope>, StorageError> {
     let path = directory.join(MARKER);
-    let mut text = String::new();
-    match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed("open", &path, source)),
-        // Longer than any version writes is damaged.
-        Ok(file) => match file.take(4_096).read_to_string(&mut text) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => text.clear(),
-            Err(source) => return Err(failed("read", &path, source)),
-            Ok(_) => {}
-        },
-    }
+    let Some(text) = directory::read_marker(&path)? else { return Ok(None) };
     let mut lines = text.lines();
     match (lines.next(), lines.next(), lines.next()) {
         (Some(VERSION), Some("cluster"), None) => Ok(Some(Scope::Cluster)),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::contents::{connect, read, read_strong, run, strong, written};
 use crate::equal::wait_equal;
 use crate::harness::doors::Doors;
-use crate::harness::{Cluster, Node, Shape, http, program, until};
+use crate::harness::{Cluster, Node, Shape, program, until};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -37,7 +37,7 @@ fn digests(said: &Value) -> Digests {
 
 #[track_caller]
 fn ask(node: &Node, what: &str, body: Option<Value>, expected: u16) -> Value {
-    let answer = http::answer(node.doors.http, what, body.as_ref(), SOON);
+    let answer = coterie_local::answer(node.doors.http, what, body.as_ref(), SOON);
     let (status, answer) = answer.expect("the node answers");
     assert_eq!(status, expected, "{what}: {answer}");
     answer
@@ -116,7 +116,7 @@ fn wait_owners(cluster: &Cluster) {
     let all = json!({"scope": {"all": {}}, "wait": "3s"});
     for node in &cluster.nodes {
         until("the owners are equal", SOON, || {
-            http::ask(node.doors.http, "POST /v1/barrier", Some(&all))
+            coterie_local::ask(node.doors.http, "POST /v1/barrier", Some(&all))
         });
     }
 }

@@ -8,9 +8,10 @@ use coterie_check::{
     Action, Answer, Bucket, BucketKind, Cell, Check, FinalState, History, Judgement, KeyHistory,
     Level, Limits, LiveCell, Name, Nanos, Outcome, Owner, Record,
 };
-use serde_json::{Value as Json, json};
+use coterie_local::{digests, owners};
+use serde_json::Value as Json;
 
-use crate::harness::{http, until};
+use crate::harness::until;
 use crate::load::{BUCKET, Book, Kind};
 use crate::testbed::Testbed;
 
@@ -27,65 +28,8 @@ const REPLICAS: u32 = 3;
 /// since everything was healed.
 pub(crate) fn settle(testbed: &Testbed, healed: Instant) -> Duration {
     let within = EQUAL_WITHIN.saturating_sub(healed.elapsed());
-    until("owners are equal", within, || digests(testbed));
+    until("owners are equal", within, || digests(&testbed.asked));
     healed.elapsed()
-}
-
-/// Each slice's digest, if everything is in order.
-fn digests(testbed: &Testbed) -> Result<BTreeMap<u64, String>, String> {
-    let owners = owners(testbed)?;
-    let mut slices: BTreeMap<u64, Vec<(String, usize)>> = BTreeMap::new();
-    for node in &testbed.cluster.nodes {
-        let number = node.number;
-        let status = node.get("/v1/status")?;
-        if status["amnesiac"] != false || status["moves"]["moving"] != 0 {
-            return Err(format!("node {number}: {status}"));
-        }
-        let hints = node.get("/v1/hints")?;
-        let kept = hints["hints"].as_array().ok_or("no hints are told")?;
-        if kept.iter().any(|it| it["bytes"] != 0) {
-            return Err(format!("node {number} keeps hints: {hints}"));
-        }
-        let repair = node.get("/v1/repair")?;
-        for slice in repair["slices"].as_array().ok_or("no slices are told")? {
-            let partition = slice["partition"].as_u64().ok_or("a partition is a number")?;
-            // Trees of buckets with other replica counts are empty, and former owners may list slices for a while.
-            if slice["replicas"] != REPLICAS || !owners.contains(&(partition, number)) {
-                continue;
-            }
-            if slice["received"] != true {
-                return Err(format!("node {number} has not received {slice}"));
-            }
-            let shown = format!("{} of epoch {}", slice["digest"], slice["purge_epoch"]);
-            slices.entry(partition).or_default().push((shown, number));
-        }
-    }
-    let mut digests = BTreeMap::new();
-    for (partition, shown) in slices {
-        let (first, _) = shown.first().ok_or("a slice has owners")?;
-        if shown.len() != REPLICAS as usize || shown.iter().any(|(other, _)| other != first) {
-            return Err(format!("partition {partition}: {shown:?}"));
-        }
-        digests.insert(partition, first.clone());
-    }
-    let expected = owners.len() / REPLICAS as usize;
-    if digests.len() == expected { Ok(digests) } else { Err("slices are not listed".to_owned()) }
-}
-
-/// Partitions with each of their owners.
-fn owners(testbed: &Testbed) -> Result<BTreeSet<(u64, usize)>, String> {
-    let ring = testbed.cluster.nodes[0].get("/v1/ring")?;
-    let place = |place: &Json| -> Option<usize> {
-        let id = ring["nodes"].get(usize::try_from(place.as_u64()?).ok()?)?["node"].as_str()?;
-        testbed.names.iter().position(|name| name == id)
-    };
-    let mut owners = BTreeSet::new();
-    for (partition, row) in (0..).zip(ring["owners"].as_array().ok_or("no owners are told")?) {
-        for owner in row.as_array().ok_or("a row has owners")? {
-            owners.insert((partition, place(owner).ok_or("an owner is a stranger")?));
-        }
-    }
-    Ok(owners)
 }
 
 /// Takes what was written down, reads every owner, and has all of it judged. How many operations were not done, or are
@@ -150,12 +94,12 @@ pub(crate) fn judge_act(testbed: &Testbed, book: &Book) -> usize {
 /// What each owner holds of each key, read from it alone while nothing changes any more.
 fn finals(testbed: &Testbed, book: &Book, keys: &BTreeSet<Name>) -> Vec<FinalState> {
     let read = || {
-        let before = digests(testbed)?;
+        let before = digests(&testbed.asked)?;
         let mut states = Vec::new();
         for key in keys {
             states.extend(states_of(testbed, key, book.now())?);
         }
-        let after = digests(testbed)?;
+        let after = digests(&testbed.asked)?;
         if before == after { Ok(states) } else { Err("owners go on changing".to_owned()) }
     };
     until("all owners are read", READ_WITHIN, read).0
@@ -163,12 +107,8 @@ fn finals(testbed: &Testbed, book: &Book, keys: &BTreeSet<Name>) -> Vec<FinalSta
 
 fn states_of(testbed: &Testbed, key: &Name, at: Nanos) -> Result<Vec<FinalState>, String> {
     let name = std::str::from_utf8(key.as_bytes()).unwrap();
-    let owners = testbed.cluster.nodes[0].get(&format!("/v1/ring/owners/db0/{name}"))?;
-    let owners = owners["owners"].as_array().ok_or("no owners are told")?;
     let mut states = Vec::new();
-    for owner in owners {
-        let id = owner["node"].as_str().ok_or("owners have names")?;
-        let node = testbed.names.iter().position(|it| it == id).ok_or("it is a stranger")?;
+    for node in owners(&testbed.asked, "db0", name)? {
         let (cells, counter) = held(testbed, node, name)?;
         let owner = Owner(node as u64);
         states.push(FinalState { owner, bucket: BUCKET, key: key.clone(), at, cells, counter });
@@ -182,21 +122,10 @@ fn held(testbed: &Testbed, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64
         Kind::Set => "set.members",
         Kind::Counter | Kind::Register => "string.get",
     };
-    let body = json!({
-        "bucket": "db0",
-        "key": key,
-        "level": "one",
-        "operations": [{"operation": operation}],
-    });
-    let door = testbed.cluster.nodes[node].doors.http;
-    let answer = http::ask(door, "POST /v1/operations", Some(&body))?;
-    if answer["owners"] != json!([testbed.names[node]]) {
-        return Err(format!("node {node} asked others for {key}: {answer}"));
-    }
-    let reply = &answer["replies"][0]["reply"];
-    let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{key}: {answer}"));
+    let reply = testbed.asked[node].held("db0", key, operation)?;
+    let text = |json: &Json| json.as_str().map(Name::from).ok_or(format!("{key}: {reply}"));
     let cell = |cell, values| LiveCell { cell, values, dots: None };
-    match (Kind::of(key), reply) {
+    match (Kind::of(key), &reply) {
         (Kind::Set, Json::Array(members)) => {
             let members = members.iter().map(|it| Ok(cell(Cell::Element(text(it)?), Vec::new())));
             Ok((members.collect::<Result<_, String>>()?, 0))
@@ -206,7 +135,7 @@ fn held(testbed: &Testbed, node: usize, key: &str) -> Result<(Vec<LiveCell>, i64
             Ok((Vec::new(), sum.parse().map_err(|error| format!("{key}: {error}"))?))
         }
         (Kind::Register, value) => Ok((vec![cell(Cell::Register, vec![text(value)?])], 0)),
-        _ => Err(format!("{key}: {answer}")),
+        _ => Err(format!("{key}: {reply}")),
     }
 }
 

@@ -12,7 +12,6 @@ mod harness;
 mod hostile;
 mod judge;
 mod load;
-mod proxy;
 mod redis;
 #[path = "../harness/small_disk.rs"]
 mod small_disk;

@@ -1,17 +1,19 @@
 //! Clusters of processes on a network that can be cut.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use coterie_local::{Asked, Network};
+
 use crate::harness::{Cluster, Shape};
-use crate::proxy::Network;
 
 /// A cluster, and the network between its nodes.
 pub(crate) struct Testbed {
     // Before the network: processes end first.
     pub(crate) cluster: Cluster,
     pub(crate) network: Network,
-    /// What each node is called in the cluster.
-    pub(crate) names: Vec<String>,
+    /// The nodes, as they are asked over HTTP.
+    pub(crate) asked: Vec<Asked>,
 }
 
 /// What a cluster is made of.
@@ -28,14 +30,17 @@ impl Testbed {
     pub(crate) fn form(plan: &Plan<'_>) -> Testbed {
         let shape = Shape { nodes: plan.nodes, lanes: 1, partitions: plan.partitions };
         let mut cluster = Cluster::new(shape);
-        let listen = cluster.nodes.iter().map(|node| [node.doors.gossip, node.doors.peers]);
-        let network = Network::between(listen.collect(), plan.seed);
+        let mut network = Network::seeded(plan.seed);
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut first = None;
         for (number, node) in cluster.nodes.iter_mut().enumerate() {
-            let [gossip, peers] = network.fronts(number);
-            node.give("advertise-gossip", gossip);
-            node.give("advertise-peers", peers);
-            if number > 0 {
-                node.give("join", network.fronts(0)[0]);
+            let own = vec![node.doors.gossip, node.doors.peers];
+            let fronts = network.add(own, &[any, any]).unwrap();
+            node.give("advertise-gossip", fronts[0]);
+            node.give("advertise-peers", fronts[1]);
+            match first {
+                None => first = Some(fronts[0]),
+                Some(first) => node.give("join", first),
             }
             node.give("cache-bytes", "16MiB");
             node.give("request-timeout", "2s");
@@ -47,9 +52,12 @@ impl Testbed {
         }
         let took = cluster.start();
         println!("{} nodes serve after {:.1} s", plan.nodes, took.as_secs_f32());
-        let told = cluster.nodes.iter().map(|node| node.get("/v1/status").unwrap());
-        let names = told.map(|status| status["node"].as_str().unwrap().to_owned()).collect();
-        Testbed { cluster, network, names }
+        let asked = cluster.nodes.iter().map(|node| {
+            let status = node.get("/v1/status").unwrap();
+            Asked { id: status["node"].as_str().unwrap().to_owned(), http: node.doors.http }
+        });
+        let asked = asked.collect();
+        Testbed { cluster, network, asked }
     }
 
     /// Has every process run again, and the network whole.

@@ -1,7 +1,6 @@
 //! Clusters of real processes on loopback: started, killed, stopped, let go on, waited for, and ended with the test.
 
 pub(crate) mod doors;
-pub(crate) mod http;
 mod process;
 mod waiting;
 

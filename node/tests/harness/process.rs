@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
+use coterie_local::ask;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 
 use super::doors::Doors;
-use super::{http, program, until};
+use super::{program, until};
 
 /// How long a node may take to end once it is told to.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
@@ -161,7 +162,7 @@ impl Node {
 
     /// What its HTTP door answers to `GET path`, or why that tells of no success.
     pub(crate) fn get(&self, path: &str) -> Result<Json, String> {
-        let answer = http::ask(self.doors.http, &format!("GET {path}"), None);
+        let answer = ask(self.doors.http, &format!("GET {path}"), None);
         answer.map_err(|why| format!("node {}: {why}", self.number))
     }
 }

@@ -12,7 +12,7 @@ use coterie_ring::NodeId;
 use crossbeam_channel::bounded;
 
 /// Long enough for anything that ends at all.
-pub(crate) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_secs(600);
 
 /// A store that keeps nearly nothing in memory but what was just written.
 pub(crate) fn small() -> StorageSettings {

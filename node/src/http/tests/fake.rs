@@ -25,7 +25,7 @@ use serde_json::Value as Json;
 use tokio::sync::mpsc::unbounded_channel;
 use tower::ServiceExt;
 
-use super::super::door::Door;
+use super::super::door::{Behind, Door};
 use super::super::routes::router;
 use crate::config::Users;
 use crate::engine::gateway::{Gateway, LaneFacts, NodeAddresses, NodeFacts};
@@ -193,16 +193,17 @@ impl Fake {
         }
         let gateway = Gateway::new(facts, crate::engine::inbox::Router::new(lanes, control));
         let metrics = Arc::new(Metrics::new(gateway.clone(), &["GET"]));
-        let bounds = (Duration::from_secs(5), 1 << 20);
         let memory = ClientMemory::new(64 << 20);
-        let door = Door::new(
-            (gateway.clone(), None),
-            Arc::clone(&metrics),
+        let door = Door::new(Behind {
+            gateway: gateway.clone(),
+            backups: None,
+            metrics: Arc::clone(&metrics),
             users,
-            "node-1".to_owned(),
-            bounds,
-            memory.clone(),
-        );
+            host: "node-1".to_owned(),
+            request_timeout: Duration::from_secs(5),
+            value_bytes_max: 1 << 20,
+            memory: memory.clone(),
+        });
         let fake = Fake {
             gateway,
             metrics,
