@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coterie_ring::NodeId;
 use coterie_ring::moves::SetVersion;
@@ -16,9 +15,6 @@ use super::report::Report;
 use super::{Control, frame, rows};
 use crate::rows::address;
 use crate::view::Liveness;
-
-/// How long it takes until the address of a node that was not known is written down.
-const MEMBERS_SOON: Duration = Duration::from_millis(200);
 
 /// The same node, as the failure detector names it.
 pub(super) fn swim_id(node: NodeId) -> coterie_swim::NodeId {
@@ -55,7 +51,7 @@ impl Control {
                 effects.now(ControlAction::Send { to, address, message });
             }
         }
-        self.look_at_members(&asked.changes, now);
+        self.look_at_members(&asked.changes, now, effects);
         for change in asked.changes {
             self.changed(change, now, effects);
         }
@@ -74,7 +70,7 @@ impl Control {
     }
 
     /// Brings this node's picture of who is alive up to date.
-    fn look_at_members(&mut self, changes: &[Change], now: Now) {
+    fn look_at_members(&mut self, changes: &[Change], now: Now, effects: &mut ControlEffects) {
         let announced = changes.iter().any(|change| {
             matches!(change, Change::AddressChanged(_) | Change::AttributesChanged(_))
         });
@@ -103,10 +99,13 @@ impl Control {
         });
         self.attributes = Arc::new(attributes);
         self.view_changed = true;
-        // Where others are is soon on disk: if the power of all fails and the seeds are gone, nobody else could tell.
-        let wait = if moved { MEMBERS_SOON } else { self.settings.members_interval };
-        let at = now.monotonic + wait;
-        self.members_save_at = Some(self.members_save_at.map_or(at, |planned| planned.min(at)));
+        // Where others are is on disk before anything that they ask for or decide: if the power of all fails and the seeds
+        // are gone, nobody could tell a node where those are whom it knows to be members.
+        if moved {
+            self.save_members(now, effects);
+        } else {
+            self.members_save_at.get_or_insert(now.monotonic + self.settings.members_interval);
+        }
     }
 
     fn changed(&mut self, change: Change, now: Now, effects: &mut ControlEffects) {

@@ -50,6 +50,31 @@ fn a_node_joins_over_a_network_that_loses_a_fifth() {
     }
 }
 
+/// Seed 32788. The power of all failed as soon as the newcomer was heard of, and its only seed did not come back. Where others are
+/// was on disk 200 ms later than that they are members.
+#[test]
+fn a_newcomer_is_found_though_the_power_of_all_failed_and_its_seed_is_gone() {
+    for seed in 0..5 {
+        let mut cluster = Cluster::grown(seed, 3);
+        cluster.start(3).unwrap();
+        let is_asked = |cluster: &Cluster| {
+            let status = cluster.control(1).status();
+            status.members.iter().any(|member| member.node == id(3) && member.asked.is_some())
+        };
+        let mut patience = 10_000;
+        while !is_asked(&cluster) {
+            cluster.run(Duration::from_millis(1));
+            patience -= 1;
+            assert!(patience > 0, "seed {seed}: it does not ask");
+        }
+        (0..4).for_each(|node| cluster.kill(node));
+        (1..4).for_each(|node| cluster.start(node).unwrap());
+        cluster.until("it is a member everywhere", MINUTE, |cluster| {
+            (1..4).all(|node| cluster.members(node).len() == 4)
+        });
+    }
+}
+
 #[test]
 fn a_second_cluster_is_not_begun_beside_a_first() {
     let mut cluster = Cluster::grown(3, 2);
