@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -35,7 +36,8 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 measured, and every promise judged is kept; 1 it could not be carried out; 2 wrong \
-arguments; 3 void, because the generator lagged; 4 a promise is broken; 5 the checkers could not decide.";
+arguments; 3 void, because the generator lagged; 4 a promise is broken; 5 the checkers could not decide; 130 interrupted before \
+anything was measured. Ctrl-C ends a run early, with its report; once more, at once.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -354,6 +356,7 @@ impl RunArguments {
             seed: self.seed,
             faults: self.faults.clone(),
             judging,
+            over: Arc::default(),
             arguments,
         })
     }

@@ -58,6 +58,9 @@ pub enum BenchError {
     /// The generator itself failed.
     #[error("the generator failed")]
     Generator(#[source] io::Error),
+    /// It was ended while it wrote records.
+    #[error("interrupted; nothing was measured, and some of the records are written")]
+    Interrupted,
     /// A cluster could not be made whole again after faults.
     #[error("the cluster could not be mended: {0}")]
     NotMended(String),
@@ -101,10 +104,11 @@ pub enum Event<'a> {
 
 /// Carries out a plan.
 ///
-/// Faults are carried out on the target that there is a grip on, while it is under load. What happens is told as it happens.
+/// Faults are carried out on the target that there is a grip on, while it is under load. What happens is told as it happens. If it
+/// is ended early, what was measured until then is in the report, and later runs are not.
 ///
 /// # Errors
-/// If a target refuses what is asked for, records cannot be written, or the generator fails.
+/// If a target refuses what is asked for, records cannot be written, it is ended before that was done, or the generator fails.
 pub fn run(
     plan: &Plan,
     grip: Option<Grip<'_>>,
@@ -127,6 +131,9 @@ pub fn run(
         let grip = grip.filter(|grip| grip.target == target.name);
         for levels in &plan.levels {
             report.runs.push(operate(plan, target, *levels, grip, tell)?);
+            if plan.over.load(Ordering::Relaxed) {
+                return Ok(report);
+            }
         }
     }
     Ok(report)
@@ -191,7 +198,8 @@ fn phase(plan: &Plan, target: &Target, levels: Levels, task: Task, pace: Pace) -
         seed: plan.seed,
         base: Instant::now(),
         begin: OnceLock::new(),
-        over: AtomicBool::new(false),
+        over: Arc::clone(&plan.over),
+        over_at: OnceLock::new(),
     }
 }
 
@@ -213,6 +221,7 @@ fn empty_run(phase: &Phase, name: PhaseName) -> Run {
         lag: Summary::default(),
         failed: Summary::default(),
         generator_busy: 0.0,
+        ended_early: false,
         void: None,
         kinds: Vec::new(),
         series: Vec::new(),
@@ -227,6 +236,7 @@ fn complete(run: &mut Run, plan: &Plan, measured: Measured) {
     run.series = measured.points;
     run.connections_lost = measured.connections_lost;
     run.generator_busy = rounded(measured.busy);
+    run.ended_early = plan.over.load(Ordering::Relaxed);
     run.void = void(run.pace, &measured.tally.lag, plan.lag_max, measured.busy);
 }
 
@@ -254,6 +264,9 @@ fn fill(
     complete(&mut run, plan, measured);
     tell(Event::Ended { run: &run });
     if run.outcomes.done < expected {
+        if plan.over.load(Ordering::Relaxed) {
+            return Err(BenchError::Interrupted);
+        }
         let text = run.errors.first().map_or("no server answered", |(text, _)| text).to_owned();
         let missing = expected - run.outcomes.done;
         return Err(BenchError::NotLoaded { target: target.name.clone(), missing, text });

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "it tells people what it found")]
 
 mod arguments;
+mod interrupted;
 mod play;
 mod progress;
 
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use coterie_loadtest::bench::{self, Grip};
+use coterie_loadtest::bench::{self, BenchError, Grip};
 use coterie_loadtest::fault::Act;
 use coterie_loadtest::kind::Kind;
 use coterie_loadtest::mix::NAMED;
@@ -41,16 +42,24 @@ fn main() -> ExitCode {
 
 fn load(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let cluster = arguments.opened()?;
-    let plan = arguments.plan(cluster.as_ref(), std::env::args().collect())?;
+    let mut plan = arguments.plan(cluster.as_ref(), std::env::args().collect())?;
+    plan.over = interrupted::flag()?;
     let mut progress = progress::Progress::new(arguments.quiet, std::io::stderr().is_terminal());
     let mut tell = |event: bench::Event<'_>| progress.tell(&event);
     let report = match &cluster {
-        None => bench::run(&plan, None, &mut tell)?,
+        None => bench::run(&plan, None, &mut tell),
         Some(cluster) => {
             let act = |act: &Act| cluster.act(act);
             let grip = Grip { target: CLUSTER, act: &act, owners: cluster };
-            bench::run(&plan, Some(grip), &mut tell)?
+            bench::run(&plan, Some(grip), &mut tell)
         }
+    };
+    let report = match report {
+        Err(error @ BenchError::Interrupted) => {
+            eprintln!("coterie-loadtest: {error}");
+            return Ok(ExitCode::from(interrupted::CODE));
+        }
+        report => report?,
     };
     if let Some(path) = &arguments.json {
         fs::write(path, report.json())

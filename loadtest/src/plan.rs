@@ -1,5 +1,7 @@
 //! What a load test is to do, whole: targets, workload, levels, faults.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::command::RecordForm;
@@ -62,6 +64,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// Clients whose operations are recorded and judged, beside the load.
     pub judging: Option<Judging>,
+    /// Once it is set, nothing more begins: the run under way ends, and the report tells of what was.
+    pub over: Arc<AtomicBool>,
     /// The arguments that all this was given by, for the report.
     pub arguments: Vec<String>,
 }
@@ -105,6 +109,7 @@ impl Default for Plan {
             seed: 1,
             faults: Vec::new(),
             judging: None,
+            over: Arc::default(),
             arguments: Vec::new(),
         }
     }

@@ -3,24 +3,15 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use coterie_loadtest::demo::{DemoError, Live, Options, page, run, summary};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::arguments::DemoArguments;
-
-/// What shells say of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+use crate::interrupted;
 
 pub(crate) fn play(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
-    let over = Arc::new(AtomicBool::new(false));
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&over))
-            .context("signals cannot be waited for")?;
-    }
+    let over = interrupted::flag()?;
     // What cannot be written later is not worth two minutes.
     fs::write(&arguments.html, "")
         .with_context(|| format!("cannot write {}", arguments.html.display()))?;
@@ -34,7 +25,7 @@ pub(crate) fn play(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         Err(DemoError::Interrupted) => {
             eprintln!("{}", DemoError::Interrupted);
             drop(fs::remove_file(&arguments.html));
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(ExitCode::from(interrupted::CODE));
         }
         Err(error) => {
             drop(fs::remove_file(&arguments.html));

@@ -102,6 +102,10 @@ pub(crate) fn summary(report: &Report) -> String {
         if let Some(why) = &run.void {
             write(&mut out, format_args!("\n\nVOID, {}: {why}.", run.title()));
         }
+        if run.ended_early {
+            let (title, seconds) = (run.title(), run.seconds);
+            write(&mut out, format_args!("\n\n{title}: ended early, after {seconds:.1} s."));
+        }
         if let Some(check) = &run.check {
             let verdict = match (check.violations.len(), check.undecided.len()) {
                 (0, 0) => "every promise judged is kept".to_owned(),

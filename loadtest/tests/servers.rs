@@ -3,9 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use coterie_loadtest::bench::{self, BenchError};
+use coterie_loadtest::bench::{self, BenchError, Event};
 use coterie_loadtest::load::Pace;
 use coterie_loadtest::null::Null;
 use coterie_loadtest::plan::{Phases, Plan};
@@ -83,6 +85,34 @@ fn an_open_loop_begins_exactly_what_it_was_asked_to() {
             Arrivals::Poisson => assert!((1_700..2_300).contains(&done), "{done}"),
         }
         assert_eq!(report.runs[0].unsent, 0);
+    }
+}
+
+#[test]
+fn a_run_that_is_ended_early_tells_of_what_was_until_then() {
+    let server = null();
+    for pace in [Pace::Closed, Pace::Open { rate: 5_000, arrivals: Arrivals::Even }] {
+        let plan = Plan {
+            targets: vec![target("null", &[server.address()]), target("late", &[server.address()])],
+            pace,
+            phases: Phases::Run,
+            duration: Duration::from_secs(3_600),
+            ..short()
+        };
+        let over = Arc::clone(&plan.over);
+        let report = bench::run(&plan, None, &mut |event| {
+            if matches!(event, Event::Passed { .. }) {
+                over.store(true, Ordering::Relaxed);
+            }
+        });
+        let report = report.unwrap();
+        assert_eq!(report.runs.len(), 1, "later runs are left out");
+        let cut = &report.runs[0];
+        assert!(cut.ended_early && cut.seconds < 3_000.0);
+        assert!(cut.outcomes.done > 0 && cut.outcomes.failed() == 0 && cut.unsent == 0);
+        assert!(page(&report).contains("when somebody ended it"));
+        let both = Plan { phases: Phases::Both, records: 1_000_000, ..plan };
+        assert!(matches!(run(&both), Err(BenchError::Interrupted)));
     }
 }
 

@@ -58,7 +58,10 @@ pub(crate) struct Phase {
     pub(crate) base: Instant,
     /// When operations began.
     pub(crate) begin: OnceLock<Nanos>,
-    pub(crate) over: AtomicBool,
+    /// Whether nothing more is to begin.
+    pub(crate) over: Arc<AtomicBool>,
+    /// When that was seen.
+    pub(crate) over_at: OnceLock<Nanos>,
 }
 
 impl Phase {
@@ -79,7 +82,11 @@ impl Phase {
 
     /// From when on none begins.
     pub(crate) fn ends(&self) -> Nanos {
-        if self.over.load(Ordering::Relaxed) { 0 } else { self.begun().saturating_add(self.length) }
+        let planned = self.begun().saturating_add(self.length);
+        match self.over.load(Ordering::Relaxed) {
+            true => planned.min(*self.over_at.get_or_init(|| self.now())),
+            false => planned,
+        }
     }
 
     /// The work of one connection.

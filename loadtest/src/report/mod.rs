@@ -110,6 +110,9 @@ pub struct Run {
     pub failed: Summary,
     /// The share of time that the generator's busiest thread was not waiting, from 0 to 1.
     pub generator_busy: f64,
+    /// Whether somebody ended it before its time.
+    #[serde(default)]
+    pub ended_early: bool,
     /// Why this run says nothing, if so.
     pub void: Option<String>,
     /// By kind of operation.

@@ -216,9 +216,14 @@ fn one(out: &mut String, number: usize, run: &Run) {
         }
     };
     let endpoints = escaped(&run.endpoints.join(", "));
+    let early = if run.ended_early { ", when somebody ended it" } else { "" };
     put(
         out,
-        format_args!("<p>{endpoints}, in {}, for {:.1} s.</p>\n", escaped(&pace), run.seconds),
+        format_args!(
+            "<p>{endpoints}, in {}, for {:.1} s{early}.</p>\n",
+            escaped(&pace),
+            run.seconds
+        ),
     );
     if let Some(why) = &run.void {
         put(out, format_args!("<p class=\"bad\">Void: {}.</p>\n", escaped(why)));
