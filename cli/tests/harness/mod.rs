@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long a cluster may take to be ready, and things to come about.
-pub(crate) const WITHIN: Duration = Duration::from_secs(90);
+pub(crate) const WITHIN: Duration = Duration::from_secs(300);
 
 /// What a command said, and its exit code.
 #[derive(Debug)]
@@ -98,8 +98,13 @@ pub(crate) struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts three nodes, and waits until they serve.
+    /// Starts three nodes, and waits until they serve. What cannot be done is given up soon.
     pub(crate) fn start(name: &str) -> TestCluster {
+        Self::start_with(name, "3s")
+    }
+
+    /// Likewise; requests are given up after this time.
+    pub(crate) fn start_with(name: &str, request_timeout: &str) -> TestCluster {
         if let Err(error) = coterie_local::program() {
             panic!("{error}");
         }
@@ -109,7 +114,7 @@ impl TestCluster {
         let mut command = program();
         command.args(["cluster", "up", "--foreground", "--until-input-closes", "--base-port", "0"]);
         command.args(["--nodes", "3", "--json", "--dir"]).arg(&directory);
-        command.args(["--", "--request-timeout", "3s"]);
+        command.args(["--", "--request-timeout", request_timeout]);
         let supervisor = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut cluster = TestCluster { supervisor, directory, nodes: Vec::new() };
         cluster.wait_ready();

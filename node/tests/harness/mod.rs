@@ -14,7 +14,7 @@ pub(crate) use process::Node;
 pub(crate) use waiting::until;
 
 /// How long a cluster may take to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(90);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a cluster is made of.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use super::doors::Doors;
 use super::{program, until};
 
 /// How long a node may take to end once it is told to.
-const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// Lines of a log that are shown where a test fails.
 const LINES_SHOWN: usize = 25;

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::nodes::{Files, loopback, run};
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn bind(files: &Files, node: u128) -> (Gossip, Address) {
     let gossip = Gossip::bind(loopback(0), files.load(node)).unwrap();

@@ -25,7 +25,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, timeout};
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long until a condition is looked at again if nothing is told.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::nodes::{Files, Node, bring, cert, loopback, message, run};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn text(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
