@@ -28,6 +28,7 @@ mod outcome;
 pub mod parameters;
 pub mod parse;
 pub mod plan;
+pub mod rdb;
 pub mod table;
 pub mod users;
 

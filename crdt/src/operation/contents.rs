@@ -5,11 +5,11 @@ use bytes::Bytes;
 use crate::address::{Address, AddressRange};
 use crate::cells::{Cells, Direction};
 use crate::kind::{COUNTED_KINDS, Kind};
-use crate::operation::OpError;
 use crate::operation::draft::Draft;
 use crate::operation::list::insert;
 use crate::operation::number::value_of;
 use crate::operation::string::{Expire, set_expiry};
+use crate::operation::{Limits, OpError};
 use crate::payload::{Payload, Score};
 
 /// All that a key holds of its visible type, and when it expires. History is not in it: what it is
@@ -97,6 +97,21 @@ impl Contents {
         }
         let deadline = draft.deadline();
         Ok((!cells.is_empty()).then(|| Box::new(Contents { cells, deadline })))
+    }
+
+    /// Refuses what is larger than clients may write: contents may come from elsewhere.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), OpError> {
+        for (address, item) in &self.cells {
+            if address.kind != Kind::Element {
+                limits.element(&address.path)?;
+            }
+            match item {
+                Item::Value(element) if address.kind == Kind::Element => limits.element(element)?,
+                Item::Value(value) => limits.value(value.len())?,
+                Item::Present | Item::Score(_) | Item::Rank(_) => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn write<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<(), OpError> {

@@ -145,6 +145,7 @@ impl KeyOperation {
             }
             KeyOperation::Contents => Contents::read(draft).map(Reply::Contents),
             KeyOperation::Store { contents, replace } => {
+                contents.check(&draft.limits())?;
                 if draft.exists()? {
                     if !replace {
                         return Ok(Reply::flag(false));

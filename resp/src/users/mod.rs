@@ -206,6 +206,12 @@ impl Users {
         users
     }
 
+    /// These in the place of others: connections look again who they are.
+    #[must_use]
+    pub fn after(self, others: &Users) -> Users {
+        Users { version: others.version + 1, ..self }
+    }
+
     /// One of them.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&Arc<User>> {

@@ -7,6 +7,8 @@ use crate::reply::Reply;
 /// Data commands that are not compared, and why.
 pub(crate) const NOT_COMPARED: &[(&str, &str)] = &[
     ("hgetdel", "the Redis of Debian 12 is older than the command"),
+    ("dump", "other encodings of the same: dumps"),
+    ("restore", "what DUMP gives: dumps"),
     ("dbsize", "over all keys: tests/conversations and tests/introspection"),
     ("flushall", "over all keys"),
     ("flushdb", "over all keys"),

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod compare;
+mod dumps;
 mod grammar;
 #[path = "../harness/mod.rs"]
 mod harness;

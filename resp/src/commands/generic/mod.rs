@@ -1,5 +1,6 @@
 //! Commands on keys whatever their type.
 
+mod dump;
 mod expiry;
 mod key;
 mod sort;
@@ -130,6 +131,31 @@ pub(super) static COMMANDS: &[Command] = &[
         semantics: "What is read of one key replaces what was observed under the other, or is stored where nothing was.",
         run: Run::Data(key::copy),
         ..MOVE
+    },
+    Command {
+        name: "dump",
+        arity: 2,
+        since: "2.6.0",
+        flags: &[Flag::Readonly],
+        complexity: "O(n) with n the number of elements, which all are read",
+        summary: "Returns what a key holds in Redis's own format, without its expiry.",
+        semantics: "As GET and its like read. HyperLogLogs, flags and nested maps have no form in the format, and are refused.",
+        run: Run::Data(dump::dump),
+        ..READ
+    },
+    Command {
+        name: "restore",
+        arity: -4,
+        since: "2.6.0",
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::Keyspace, Category::Dangerous],
+        keys: &[KeySpec::range(1, 1, 1, Access::Overwrite)],
+        complexity: "O(n) with n the number of elements",
+        summary: "Stores what DUMP gave, here or at a Redis up to 7.2, under a key.",
+        semantics: "As COPY: it replaces what was observed under the key, or is stored where nothing was. What is \
+                    stored merges with concurrent writes like any other.",
+        run: Run::Data(dump::restore),
+        ..READ
     },
     Command {
         name: "expire",
