@@ -9,3 +9,4 @@ pub mod metrics;
 pub mod peers;
 pub mod resp;
 pub mod storage;
+mod watched;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::CertificatesError;
@@ -24,15 +24,9 @@ const OF_A_NODE: [&str; 4] = [CA, NODE, NODE_KEY, GOSSIP_KEY];
 /// More than any of these files has.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// What shows that files have changed.
-pub(super) type Stamp = [Option<(u64, u64, i64, i64)>; 4];
-
-/// The present state of a node's files.
-pub(super) fn stamp(directory: &Path) -> Stamp {
-    OF_A_NODE.map(|name| {
-        let metadata = fs::metadata(directory.join(name)).ok()?;
-        Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
-    })
+/// A node's files.
+pub(super) fn of_a_node(directory: &Path) -> Vec<PathBuf> {
+    OF_A_NODE.iter().map(|name| directory.join(name)).collect()
 }
 
 fn failed(path: &Path, done: &'static str) -> impl FnOnce(io::Error) -> CertificatesError {

@@ -12,7 +12,7 @@ mod name;
 mod verifier;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -27,10 +27,11 @@ use thiserror::Error;
 
 pub use command::CertCommand;
 pub use error::CertificatesError;
-use files::Stamp;
 use gossip_keys::GossipKeys;
 use name::NodeName;
 use verifier::Verifier;
+
+use crate::watched::Watched;
 
 /// What connections between nodes speak.
 const ALPN: &[u8] = b"coterie/1";
@@ -46,8 +47,7 @@ struct Shared {
     directory: PathBuf,
     name: NodeName,
     current: ArcSwap<Loaded>,
-    /// The files that were looked at last, whether they were taken or not.
-    seen: Mutex<Stamp>,
+    files: Watched,
 }
 
 /// What was read at one time.
@@ -89,13 +89,13 @@ impl Certificates {
     /// # Errors
     /// [`CertificatesError`], which names the file and what to do: also where peers would refuse the certificate.
     pub fn load(directory: &Path) -> Result<Certificates, CertificatesError> {
-        let stamp = files::stamp(directory);
+        let files = Watched::new(files::of_a_node(directory));
         let loaded = Loaded::read(directory, 0)?;
         let shared = Shared {
             directory: directory.to_owned(),
             name: loaded.name,
             current: ArcSwap::from_pointee(loaded),
-            seen: Mutex::new(stamp),
+            files,
         };
         Ok(Certificates { shared: Arc::new(shared) })
     }
@@ -123,8 +123,7 @@ impl Certificates {
     /// # Errors
     /// [`CertificatesError`]: what was loaded before is used further.
     pub fn reload(&self) -> Result<(), CertificatesError> {
-        let stamp = files::stamp(&self.shared.directory);
-        *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+        self.shared.files.look();
         let own = self.shared.name;
         let version = self.shared.current.load().version + 1;
         let loaded = Loaded::read(&self.shared.directory, version)?;
@@ -140,9 +139,7 @@ impl Certificates {
     /// seconds. `None` if nothing has changed. Files that cannot be used are told of once, until they change again.
     #[must_use]
     pub fn reload_if_changed(&self) -> Option<Result<(), CertificatesError>> {
-        let stamp = files::stamp(&self.shared.directory);
-        let seen = *self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        (stamp != seen).then(|| self.reload())
+        self.shared.files.look().then(|| self.reload())
     }
 
     /// Which node is at the other end of a connection.

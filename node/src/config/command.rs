@@ -40,7 +40,7 @@ impl ConfigCommand {
             Begin::Bootstrap { .. } => "begins a cluster",
             Begin::Join(_) => "joins a cluster",
         };
-        let users = settings.users.as_ref().map_or(0, super::Users::count);
+        let users = settings.users.as_ref().map_or(0, |file| file.users().count());
         writeln!(out, "# The node {begins}. {users} users may come in.")?;
         Ok(())
     }

@@ -9,14 +9,16 @@ mod shown;
 mod table;
 mod tls;
 mod units;
+mod users_file;
 
 pub use access::{Right, Token, User, Users, UsersError, Verb};
 pub use command::{ConfigCommand, UserCommand};
 pub use doors::Door;
 pub use settings::{Begin, ConfigError, Limits, Settings};
 pub use table::{FIELDS, Field, Layer};
-pub use tls::{TlsError, TlsFiles};
+pub use tls::{DoorCertificate, TlsError, TlsFiles};
 pub use units::{Endpoint, Listen, LogFormat, Size, Span, SpreadOver, Sync, Unreadable, Zone};
+pub use users_file::UsersFile;
 
 use std::fs;
 use std::io::ErrorKind;

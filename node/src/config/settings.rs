@@ -13,11 +13,12 @@ use coterie_wire::KEY_BYTES_MAX;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
-use super::access::{Users, UsersError};
+use super::access::UsersError;
 use super::doors::{Door, tls};
 use super::machine;
 use super::table::Layer;
 use super::units::{Endpoint, Listen, LogFormat, Size, Span, SpreadOver, Sync, Zone};
+use super::users_file::UsersFile;
 
 /// The most lanes of a node.
 const LANES_MAX: u16 = 64;
@@ -126,7 +127,7 @@ pub struct Settings {
     /// QUIC of lane 0, UDP.
     pub peers: Door,
     /// Who may come in; nobody need say who they are where there are none.
-    pub users: Option<Users>,
+    pub users: Option<UsersFile>,
     /// Bounds.
     pub limits: Limits,
     /// How log lines look.
@@ -193,7 +194,7 @@ impl Settings {
         })?;
         let weight = given(layer.weight, "weight")?;
         let cache_bytes = positive("cache_bytes", layer.cache_bytes)?;
-        let users = layer.users.as_deref().map(Users::load).transpose()?;
+        let users = layer.users.as_deref().map(UsersFile::load).transpose()?;
         let resp_tls = tls(
             ("resp_tls_certificate", layer.resp_tls_certificate),
             ("resp_tls_key", layer.resp_tls_key),

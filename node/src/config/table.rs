@@ -96,13 +96,13 @@ table! {
         advertise_peers("advertise-peers", "COTERIE_ADVERTISE_PEERS", value_name = "ADDR"): Endpoint;
     }
     "Who may come in" {
-        /// Users, their secrets and their rights.
+        /// Users, their secrets and their rights. Read again when it changes.
         users("users", "COTERIE_USERS", value_name = "FILE"): PathBuf;
-        /// Certificate chain of the RESP door (PEM). With it, RESP is TLS only.
+        /// Certificate chain of the RESP door (PEM). With it, RESP is TLS only. Read again when it changes.
         resp_tls_certificate("resp-tls-certificate", "COTERIE_RESP_TLS_CERTIFICATE", value_name = "FILE"): PathBuf;
         /// Private key of the RESP door (PEM).
         resp_tls_key("resp-tls-key", "COTERIE_RESP_TLS_KEY", value_name = "FILE"): PathBuf;
-        /// Certificate chain of the HTTP door (PEM). With it, HTTP is TLS only.
+        /// Certificate chain of the HTTP door (PEM). With it, HTTP is TLS only. Read again when it changes.
         http_tls_certificate("http-tls-certificate", "COTERIE_HTTP_TLS_CERTIFICATE", value_name = "FILE"): PathBuf;
         /// Private key of the HTTP door (PEM).
         http_tls_key("http-tls-key", "COTERIE_HTTP_TLS_KEY", value_name = "FILE"): PathBuf;

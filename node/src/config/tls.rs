@@ -5,11 +5,16 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
+
+use crate::watched::Watched;
 
 /// A certificate chain and its key, in PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +36,7 @@ pub struct TlsError {
 }
 
 impl TlsFiles {
-    /// Reads the files. A door that speaks one protocol in TLS names it.
-    ///
-    /// # Errors
-    /// [`TlsError`]
-    pub fn acceptor(&self, protocol: Option<&[u8]>) -> Result<TlsAcceptor, TlsError> {
+    fn read(&self) -> Result<CertifiedKey, TlsError> {
         let refused = |path: &Path, problem: String| TlsError { path: path.to_owned(), problem };
         let open = |path: &Path| {
             File::open(path).map(BufReader::new).map_err(|error| refused(path, error.to_string()))
@@ -48,12 +49,65 @@ impl TlsFiles {
         }
         let key = PrivateKeyDer::from_pem_reader(open(&self.key)?)
             .map_err(|error| refused(&self.key, error.to_string()))?;
+        CertifiedKey::from_der(chain, key, &rustls::crypto::aws_lc_rs::default_provider())
+            .map_err(|error| refused(&self.certificate, error.to_string()))
+    }
+}
+
+/// A door's certificate in use. All clones change together.
+#[derive(Clone, Debug)]
+pub struct DoorCertificate {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    files: TlsFiles,
+    watched: Watched,
+    current: ArcSwap<CertifiedKey>,
+}
+
+impl ResolvesServerCert for Shared {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+impl DoorCertificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`]
+    pub fn load(files: TlsFiles) -> Result<DoorCertificate, TlsError> {
+        let watched = Watched::new(vec![files.certificate.clone(), files.key.clone()]);
+        let current = ArcSwap::from_pointee(files.read()?);
+        Ok(DoorCertificate { shared: Arc::new(Shared { files, watched, current }) })
+    }
+
+    /// What seals connections, each with the certificate that is in use when it comes. A door that speaks one protocol in TLS
+    /// names it.
+    #[must_use]
+    pub fn acceptor(&self, protocol: Option<&[u8]>) -> TlsAcceptor {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-        let mut config = config.map_err(|error| refused(&self.certificate, error.to_string()))?;
+            .expect("the provider has what the versions of TLS need");
+        let mut config =
+            config.with_no_client_auth().with_cert_resolver(Arc::<Shared>::clone(&self.shared));
         config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Reads the files again if they have changed: connections made from now on have what is new. `None` if they have not.
+    ///
+    /// # Errors
+    /// [`TlsError`]: what was there before is used further.
+    #[must_use]
+    pub fn reload_if_changed(&self) -> Option<Result<(), TlsError>> {
+        let reload = || {
+            self.shared.current.store(Arc::new(self.shared.files.read()?));
+            Ok(())
+        };
+        self.shared.watched.look().then(reload)
     }
 }

@@ -8,6 +8,7 @@ mod ground;
 pub mod inbox;
 pub mod lane;
 pub mod memory;
+mod renewal;
 mod run;
 mod service;
 

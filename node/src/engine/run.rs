@@ -17,6 +17,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
 use tracing::{error, info, warn};
 
 use super::clock::{Clock, wall_millis};
@@ -25,10 +26,11 @@ use super::gateway::{Gateway, NodeAddresses, NodeFacts};
 use super::inbox::{ControlInput, LaneInput, Router};
 use super::lane::{self, LaneCell, LaneSettings};
 use super::memory::ClientMemory;
+use super::renewal::Renewal;
 use super::service;
 use crate::backup::Backups;
 use crate::certificates::Certificates;
-use crate::config::{Begin, Endpoint, Settings};
+use crate::config::{Begin, Door, DoorCertificate, Endpoint, Settings};
 use crate::http::{self, Http};
 use crate::metrics::Metrics;
 use crate::peers::locate::Seeds;
@@ -47,9 +49,6 @@ const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long threads may take to let go of a store that failed.
 const CLOSE_WITHIN: Duration = Duration::from_secs(30);
-
-/// How often certificates are looked at.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs a node until it is told to stop, leaves its cluster, or cannot go on.
 ///
@@ -177,17 +176,27 @@ async fn live(
     let memory = ClientMemory::new(settings.limits.clients_bytes_max);
     let mut threads = Vec::new();
     let process = draw();
-    let people = People::new(settings.users.as_ref());
+    let certificate = |door: &Door| door.tls.clone().map(DoorCertificate::load).transpose();
+    let renewal = Renewal {
+        certificates: certificates.clone(),
+        resp: certificate(&settings.resp)?,
+        http: certificate(&settings.http)?,
+        users: settings.users.clone(),
+        people: People::new(settings.users.as_ref()),
+        router: router.clone(),
+    };
     for (lane, inputs) in (0..).zip(lane_inputs) {
-        let (router, gateway, people) = (router.clone(), gateway.clone(), people.clone());
-        let memory = memory.clone();
-        let lane = LaneOf { lane, process, clock, router, gateway, people, memory };
+        let (router, gateway) = (router.clone(), gateway.clone());
+        let (people, memory) = (renewal.people.clone(), memory.clone());
+        let acceptor = renewal.resp.as_ref().map(|certificate| certificate.acceptor(None));
+        let lane = LaneOf { lane, process, clock, router, gateway, acceptor, people, memory };
         threads.push(lane.start(settings, certificates, &storage, &syncer, inputs)?);
     }
     let door = resp::Listener::bind(settings, router.clone())?;
     let metrics = Arc::new(Metrics::new(gateway.clone(), resp::command_names()));
     let http = Http::open(http::Settings {
         door: settings.http.clone(),
+        certificate: renewal.http.clone(),
         users: settings.users.clone(),
         connections_max: settings.limits.connections_max,
         request_timeout: settings.limits.request_timeout,
@@ -204,7 +213,7 @@ async fn live(
     }));
     let door = tokio::task::spawn_local(door.run());
     let signals = tokio::task::spawn_local(stop_on_signal(router.clone()));
-    let watch = tokio::task::spawn_local(watch_certificates(certificates.clone()));
+    let watch = tokio::task::spawn_local(renewal.run());
     let serving = tokio::task::spawn_local(service::tell_when_serving(gateway.clone()));
     if let Begin::Bootstrap { partitions, placement } = &settings.begin {
         let command = Command::Bootstrap { partitions: *partitions, placement: *placement };
@@ -274,6 +283,7 @@ struct LaneOf {
     clock: Clock,
     router: Router,
     gateway: Gateway,
+    acceptor: Option<TlsAcceptor>,
     people: People,
     memory: ClientMemory,
 }
@@ -287,7 +297,7 @@ impl LaneOf {
         syncer: &Syncer,
         inputs: mpsc::UnboundedReceiver<LaneInput>,
     ) -> anyhow::Result<JoinHandle<()>> {
-        let LaneOf { lane, process, clock, router, gateway, people, memory } = self;
+        let LaneOf { lane, process, clock, router, gateway, acceptor, people, memory } = self;
         let store = storage.lane();
         let told = router.clone();
         syncer.register(
@@ -314,7 +324,8 @@ impl LaneOf {
         };
         let (storage, log): (Storage, Waker) = (storage.clone(), syncer.waker());
         let address = gateway.facts().addresses.resp;
-        let connections = ConnectionsSettings::new(settings, people, address, lane, draw())?;
+        let connections =
+            ConnectionsSettings::new(settings, acceptor, people, address, lane, draw());
         let make = move || async move {
             let ground = (storage, store, log);
             let connections = Connections::new(connections, memory);
@@ -438,15 +449,4 @@ async fn stop_on_signal(router: Router) -> io::Result<()> {
     info!("the node is asked to stop");
     router.control(ControlInput::Stop);
     Ok(())
-}
-
-async fn watch_certificates(certificates: Certificates) {
-    loop {
-        tokio::time::sleep(CERTIFICATES_EVERY).await;
-        match certificates.reload_if_changed() {
-            None => {}
-            Some(Ok(())) => info!("certificates and keys were read again"),
-            Some(Err(error)) => warn!(%error, "changed certificates are not used"),
-        }
-    }
 }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::backup::Backups;
-use crate::config::{User, Users, Verb};
+use crate::config::{User, UsersFile, Verb};
 use crate::engine::gateway::Gateway;
 use crate::engine::memory::ClientMemory;
 use crate::metrics::Metrics;
@@ -39,7 +39,7 @@ pub(super) struct Behind {
     pub(super) backups: Option<Backups>,
     pub(super) metrics: Arc<Metrics>,
     /// Who is let through; without any, everybody.
-    pub(super) users: Option<Users>,
+    pub(super) users: Option<UsersFile>,
     /// The host that others reach this node by.
     pub(super) host: String,
     pub(super) request_timeout: Duration,
@@ -98,6 +98,7 @@ impl Door {
             self.keep_foreign_names_out(headers)?;
             return Ok(Arc::new(User::everything()));
         };
+        let users = users.users();
         let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         let refuse = |error, detail: &str| {
             let what_to_do = "send Authorization: Bearer TOKEN, or Basic with name and secret, of the file of users";
@@ -116,7 +117,7 @@ impl Door {
         let Some((name, secret)) = named else {
             return Err(refuse("wrong_token", "the header is neither Bearer nor Basic"));
         };
-        let (users, name, secret) = (users.clone(), name.to_owned(), secret.to_owned());
+        let (name, secret) = (name.to_owned(), secret.to_owned());
         // On a thread of its own: this one is control's.
         let turn = self.0.trying.acquire().await;
         let tried = move || users.authenticate(&name, secret.as_bytes());

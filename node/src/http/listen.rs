@@ -19,7 +19,6 @@ use tokio_rustls::TlsAcceptor;
 use super::door::{Behind, Door};
 use super::routes::router;
 use super::{Http, Settings};
-use crate::config::TlsError;
 
 /// How long a client may take for a TLS handshake, and for the head of a request: idle connections are closed.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -44,9 +43,6 @@ pub enum HttpError {
         /// Why not.
         source: io::Error,
     },
-    /// A file of its certificate does not work.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
 }
 
 impl Http {
@@ -55,12 +51,8 @@ impl Http {
     /// # Errors
     /// [`HttpError`]
     pub async fn open(settings: Settings) -> Result<Http, HttpError> {
-        let acceptor = settings
-            .door
-            .tls
-            .as_ref()
-            .map(|files| files.acceptor(Some(b"http/1.1")))
-            .transpose()?;
+        let certificate = settings.certificate.as_ref();
+        let acceptor = certificate.map(|certificate| certificate.acceptor(Some(b"http/1.1")));
         let address = settings.door.listen;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| HttpError::Listen { address, source })?;

@@ -45,10 +45,12 @@ pub use listen::HttpError;
 /// What the door needs.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where it listens, and with which certificate.
+    /// Where it listens.
     pub door: config::Door,
+    /// The certificate of the door, read.
+    pub certificate: Option<config::DoorCertificate>,
     /// Who may come in; everybody where there are none.
-    pub users: Option<config::Users>,
+    pub users: Option<config::UsersFile>,
     /// The most connections at once.
     pub connections_max: usize,
     /// How long a request may take that does not say.

@@ -26,7 +26,7 @@ use super::client::{Client, serve};
 use super::node;
 use super::people::People;
 use super::stream::Stream;
-use crate::config::{Settings, TlsError};
+use crate::config::Settings;
 use crate::engine::inbox::{AnswerTo, Answered, Asked};
 use crate::engine::lane::LaneCell;
 use crate::engine::memory::{ClientMemory, LaneMemory};
@@ -54,17 +54,15 @@ impl fmt::Debug for ConnectionsSettings {
 
 impl ConnectionsSettings {
     /// Those of a lane.
-    ///
-    /// # Errors
-    /// [`TlsError`]
+    #[must_use]
     pub fn new(
         settings: &Settings,
+        acceptor: Option<TlsAcceptor>,
         people: People,
         address: SocketAddr,
         lane: u16,
         seed: u64,
-    ) -> Result<Self, TlsError> {
-        let acceptor = settings.resp.tls.as_ref().map(|files| files.acceptor(None)).transpose()?;
+    ) -> Self {
         let lanes = settings.lanes.get();
         let value_bytes_max = settings.limits.operations.value_bytes_max;
         let limits = ParseLimits { word_bytes_max: value_bytes_max, ..ParseLimits::default() };
@@ -78,7 +76,7 @@ impl ConnectionsSettings {
             seed,
         };
         let connections_max = settings.limits.connections_max.div_ceil(usize::from(lanes));
-        Ok(ConnectionsSettings { door, people, acceptor, connections_max, lane, lanes })
+        ConnectionsSettings { door, people, acceptor, connections_max, lane, lanes }
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 pub use connections::{Connections, ConnectionsSettings};
 pub use listener::Listener;
+pub(crate) use node::change_users;
 pub use people::People;
 
 /// The names of all commands, by their place in the table.

@@ -2,10 +2,12 @@
 
 use std::process;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coterie_protocol::control::SyncPolicy;
 use coterie_resp::facts::{Calls, ClientFacts, NodeFacts, Query, SlowCommand, Told};
+use coterie_resp::users::Users;
 use tokio::sync::oneshot;
 
 use super::Connections;
@@ -41,21 +43,14 @@ pub(crate) async fn tell(query: Query, cell: Rc<LaneCell>) -> Told {
             match cell.connections.people().set(&name, &rules) {
                 Err(error) => Told::Error(error.to_string()),
                 Ok(users) => {
-                    change(&router, move |connections| {
-                        connections.door().borrow_mut().users = users.clone();
-                        connections.look_again();
-                    })
-                    .await
+                    change_users(&router, users).await;
+                    Told::Done
                 }
             }
         }
         Query::DeleteUsers(names) => {
             let (users, removed) = cell.connections.people().remove(&names);
-            let told = change(&router, move |connections| {
-                connections.door().borrow_mut().users = users.clone();
-                connections.look_again();
-            });
-            told.await;
+            change_users(&router, users).await;
             Told::Count(removed)
         }
         Query::Configure(parameters) => configure(&router, parameters).await,
@@ -76,6 +71,15 @@ pub(crate) async fn tell(query: Query, cell: Rc<LaneCell>) -> Told {
             change(&router, |connections| connections.door().borrow_mut().slow.clear()).await
         }
     }
+}
+
+/// Users are others than before: whoever is in looks again who it is.
+pub(crate) async fn change_users(router: &Router, users: Arc<Users>) {
+    let looks = move |connections: &Connections| {
+        connections.door().borrow_mut().users = Arc::clone(&users);
+        connections.look_again();
+    };
+    of_all(router, looks).await;
 }
 
 /// Has every lane do something with its connections, and gathers what comes of it.

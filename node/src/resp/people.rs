@@ -16,10 +16,20 @@ pub struct People {
 impl People {
     /// Those of the configuration; one who may do everything where it names nobody.
     #[must_use]
-    pub fn new(configured: Option<&config::Users>) -> People {
-        let users = configured
-            .map_or_else(Users::default, |users| Users::new(users.iter().filter_map(converted)));
+    pub fn new(configured: Option<&config::UsersFile>) -> People {
+        let users = configured.map_or_else(Users::default, |file| {
+            Users::new(file.users().iter().filter_map(converted))
+        });
         People { users: Arc::new(Mutex::new(Arc::new(users))) }
+    }
+
+    /// The configuration has changed: those of it, and nobody else, as after Redis' `ACL LOAD`.
+    #[must_use]
+    pub fn replace(&self, configured: &config::Users) -> Arc<Users> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Users::new(configured.iter().filter_map(converted));
+        *users = Arc::new(fresh.after(&users));
+        Arc::clone(&users)
     }
 
     /// All, as they are now.

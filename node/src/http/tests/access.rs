@@ -9,9 +9,9 @@ use coterie_crdt::operation::Reply;
 use super::super::door::Need;
 use super::super::routes::ROUTES;
 use super::fake::{Answers, Fake, done};
-use crate::config::{Token, Users};
+use crate::config::{Token, UsersFile};
 
-fn users(rights: &[(&Token, &str)]) -> Users {
+fn users(rights: &[(&Token, &str)]) -> UsersFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut text = String::new();
     for (number, (token, rights)) in rights.iter().enumerate() {
@@ -21,7 +21,7 @@ fn users(rights: &[(&Token, &str)]) -> Users {
         );
     }
     std::fs::write(file.path(), text).unwrap();
-    Users::load(file.path()).unwrap()
+    UsersFile::load(file.path()).unwrap()
 }
 
 /// A path with something in place of its parameters.

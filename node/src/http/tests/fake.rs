@@ -27,7 +27,7 @@ use tower::ServiceExt;
 
 use super::super::door::{Behind, Door};
 use super::super::routes::router;
-use crate::config::Users;
+use crate::config::UsersFile;
 use crate::engine::gateway::{Gateway, LaneFacts, NodeAddresses, NodeFacts};
 use crate::engine::inbox::{AnswerTo, Asked, ControlInput, LaneInput};
 use crate::engine::memory::ClientMemory;
@@ -165,14 +165,14 @@ impl Fake {
     }
 
     /// As [`Fake::new`], with users.
-    pub(super) fn guarded(answers: Answers, users: Users) -> Fake {
+    pub(super) fn guarded(answers: Answers, users: UsersFile) -> Fake {
         let fake = Fake::outside(answers, Some(users));
         fake.gateway.show(Arc::new(view()));
         fake
     }
 
     /// A node in no cluster.
-    pub(super) fn outside(answers: Answers, users: Option<Users>) -> Fake {
+    pub(super) fn outside(answers: Answers, users: Option<UsersFile>) -> Fake {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let facts = NodeFacts {
             cluster: 7,

@@ -11,17 +11,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use super::super::{Http, HttpError, Settings};
+use super::super::{Http, Settings};
 use super::fake::{Answers, Fake};
-use crate::config::{self, TlsError};
+use crate::config::{self, DoorCertificate, TlsError, TlsFiles};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn settings(fake: &Fake, tls: Option<config::TlsFiles>, connections_max: usize) -> Settings {
+fn settings(fake: &Fake, tls: Option<&DoorCertificate>, connections_max: usize) -> Settings {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Settings {
-        door: config::Door { listen, advertise: listen.into(), tls },
+        door: config::Door { listen, advertise: listen.into(), tls: None },
+        certificate: tls.cloned(),
         users: None,
         connections_max,
         request_timeout: Duration::from_secs(5),
@@ -109,19 +111,21 @@ async fn malformed_http_closes_the_connection_and_harms_nobody() {
     assert!(ask(&mut stream).await.is_some());
 }
 
-#[tokio::test]
-async fn with_a_certificate_the_door_speaks_tls_only() {
-    let fake = Fake::new(Answers::default());
-    let directory = tempfile::tempdir().unwrap();
+/// Writes a certificate that was just made, and its key: what a client trusts that is to trust it.
+fn certify(files: &TlsFiles) -> CertificateDer<'static> {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (directory.path().join("c.pem"), directory.path().join("k.pem"));
-    std::fs::write(&certificate, certified.cert.pem()).unwrap();
-    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
-    let files = config::TlsFiles { certificate, key };
-    let (address, _stop, _end) = start(settings(&fake, Some(files.clone()), 10)).await;
+    std::fs::write(&files.certificate, certified.cert.pem()).unwrap();
+    std::fs::write(&files.key, certified.signing_key.serialize_pem()).unwrap();
+    CertificateDer::from(certified.cert.der().to_vec())
+}
 
+/// A connection of a client that trusts one certificate.
+async fn sealed(
+    address: SocketAddr,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(certified.cert.der().to_vec())).unwrap();
+    roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -130,15 +134,44 @@ async fn with_a_certificate_the_door_speaks_tls_only() {
         .with_no_client_auth();
     let stream = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
-    assert!(ask(&mut stream).await.unwrap().starts_with("HTTP/1.1 200"));
+    TlsConnector::from(Arc::new(client)).connect(name, stream).await
+}
+
+#[tokio::test]
+async fn with_a_certificate_the_door_speaks_tls_only_and_takes_a_new_one_while_it_runs() {
+    let fake = Fake::new(Answers::default());
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (directory.path().join("c.pem"), directory.path().join("k.pem"));
+    let files = TlsFiles { certificate, key };
+    let first = certify(&files);
+    let certificate = DoorCertificate::load(files.clone()).unwrap();
+    let (address, _stop, _end) = start(settings(&fake, Some(&certificate), 10)).await;
+
+    let mut stays = sealed(address, &first).await.unwrap();
+    assert!(ask(&mut stays).await.unwrap().starts_with("HTTP/1.1 200"));
     let mut plain = TcpStream::connect(address).await.unwrap();
     assert_eq!(ask(&mut plain).await, None);
 
+    assert!(certificate.reload_if_changed().is_none());
+    let second = certify(&files);
+    certificate.reload_if_changed().unwrap().unwrap();
+    assert!(sealed(address, &first).await.is_err());
+    let mut comes = sealed(address, &second).await.unwrap();
+    for stream in [&mut comes, &mut stays] {
+        assert!(ask(stream).await.unwrap().starts_with("HTTP/1.1 200"));
+    }
+
+    // A key of another certificate, and none at all: what is in use stays in use, and a door is not opened with it.
+    let other = TlsFiles { certificate: directory.path().join("o.pem"), ..files.clone() };
+    certify(&other);
+    let mismatched = DoorCertificate::load(files.clone()).unwrap_err();
+    assert!(mismatched.path.ends_with("c.pem"), "{mismatched}");
     std::fs::write(&files.key, "no key").unwrap();
-    let opened = Http::open(settings(&fake, Some(files), 10)).await;
-    let Err(HttpError::Tls(TlsError { path, .. })) = opened else { panic!("{opened:?}") };
+    let TlsError { path, .. } = certificate.reload_if_changed().unwrap().unwrap_err();
     assert!(path.ends_with("k.pem"), "{}", path.display());
+    assert!(certificate.reload_if_changed().is_none(), "it is told of once");
+    assert!(ask(&mut sealed(address, &second).await.unwrap()).await.is_some());
+    assert!(DoorCertificate::load(files).is_err());
 }
 
 #[tokio::test]
