@@ -182,15 +182,19 @@ impl LiveSets {
             && self.older().iter().flat_map(|set| &set.members).all(retired)
     }
 
-    /// Where a hint kept for `owner` is to be delivered, as a write tagged [`LiveSets::tag`]: to that
-    /// owner, or to all of the newest set where it is an owner no more.
+    /// Where a hint kept for `owner` is to be delivered, as a write tagged [`LiveSets::tag`]: to that owner; to all of the
+    /// newest set where it is an owner no more; and to both where it is about to be none. What a fenced owner takes in under this tag
+    /// after its push has passed the key is with the newest set only if whoever wrote it brought it there.
     #[must_use]
     pub fn hint_targets(&self, owner: NodeId) -> SmallVec<[NodeId; 3]> {
-        if self.owners().contains(&owner) {
-            SmallVec::from_elem(owner, 1)
-        } else {
-            self.newest().members.clone()
+        if self.newest().contains(owner) {
+            return SmallVec::from_elem(owner, 1);
         }
+        let mut targets = self.newest().members.clone();
+        if self.older().iter().any(|set| set.contains(owner)) {
+            targets.push(owner);
+        }
+        targets
     }
 
     /// Whether `self` says more than `known`: a newer set, a set ended or a node removed.

@@ -198,8 +198,16 @@ fn after_retired_only_ready_owners_make_a_linearizable_majority() {
 #[test]
 fn a_hint_for_a_former_owner_goes_to_all_current_ones() {
     let sets = live(&[set(1, &[0, 1]), set(2, &[1, 2])], &[]);
-    assert_eq!(sets.hint_targets(node_id(0)).as_slice(), [node_id(0)]);
+    assert_eq!(sets.hint_targets(node_id(1)).as_slice(), [node_id(1)]);
+    assert_eq!(sets.hint_targets(node_id(2)).as_slice(), [node_id(2)]);
     assert_eq!(sets.hint_targets(node_id(5)).as_slice(), [node_id(1), node_id(2)]);
+}
+
+/// Seed 6641: an owner whose push had just ended took in a hint, said that it had pushed, and went. The new owner never had it.
+#[test]
+fn a_hint_for_an_owner_that_is_leaving_goes_to_the_new_ones_as_well() {
+    let sets = live(&[set(1, &[0]), set(2, &[1])], &[]);
+    assert_eq!(sets.hint_targets(node_id(0)).as_slice(), [node_id(1), node_id(0)]);
 }
 
 #[test]

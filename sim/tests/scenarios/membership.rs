@@ -44,3 +44,9 @@ fn fewer_members_than_replicas_are_judged_by_what_they_hold() {
 fn a_move_ends_although_some_pushes_fail_again_and_again() {
     assert_kept(&[6402]);
 }
+
+/// A hint was delivered to an owner whose push had just ended: it was gone with that owner.
+#[test]
+fn what_an_owner_takes_in_as_it_leaves_is_not_gone_with_it() {
+    assert_kept(&[6641]);
+}
