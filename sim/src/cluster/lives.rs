@@ -194,10 +194,12 @@ impl Cluster {
         self.nodes[index].past = Past::DiskFailed;
     }
 
-    /// A process stands still for a while.
+    /// A process stands still for a while; one that does already, for the longer of both: what it was to do has been put off until
+    /// then.
     pub(super) fn pause(&mut self, index: NodeIndex, wait: Duration) {
         let now = self.now();
-        self.nodes[index].paused_until = now + wait;
+        let until = &mut self.nodes[index].paused_until;
+        *until = (*until).max(now + wait);
         self.trace.line(now, format_args!("{index} stands still for {wait:?}"));
     }
 }
