@@ -40,14 +40,7 @@ impl Cluster {
     /// A client of `node` asks for keys, and waits for the answer.
     pub(crate) fn list(&mut self, node: NodeId, list: List) -> Listed {
         let client = self.submit_list(node, list);
-        self.run();
-        for _ in 0..1_000 {
-            if let Some(listed) = self.listed(client) {
-                return listed.clone();
-            }
-            self.advance(Duration::from_millis(10));
-        }
-        panic!("no answer within ten seconds");
+        self.answer(|cluster| cluster.listed(client).cloned())
     }
 
     /// The answer to a request, if there is one yet.
@@ -63,10 +56,15 @@ impl Cluster {
     /// A client of `node` asks, and waits for the answer.
     pub(crate) fn ask(&mut self, node: NodeId, request: Request) -> Outcome {
         let client = self.submit(node, request);
+        self.answer(|cluster| cluster.response(client).cloned())
+    }
+
+    /// Runs until there is an answer.
+    fn answer<T>(&mut self, look: impl Fn(&Self) -> Option<T>) -> T {
         self.run();
         for _ in 0..1_000 {
-            if let Some(outcome) = self.response(client) {
-                return outcome.clone();
+            if let Some(answer) = look(self) {
+                return answer;
             }
             self.advance(Duration::from_millis(10));
         }

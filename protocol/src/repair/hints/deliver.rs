@@ -25,10 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// What an answer says about one who was to get a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It has it durably.
+    /// It has it durably; or it owns the slice no more, and need not: all of the newest set were sent it as well.
     Stored,
-    /// It owns the slice no more: those of the newest set are to get it.
-    Retired,
     /// Not now.
     Later,
     /// Never: it has purged since, and what the hint carries may be what was purged (invariant 19).
@@ -58,8 +56,6 @@ pub(super) struct Delivery {
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
     sent: BTreeMap<RequestId, Delivery>,
-    /// Owners that said that they own a slice no more, under a layout that has them still.
-    retired: BTreeMap<(Slice, NodeId), SetVersion>,
 }
 
 impl Deliveries {
@@ -87,24 +83,6 @@ impl Deliveries {
         let Some(delivery) = self.sent.get(&request) else { return Ok(None) };
         let row = rows.get(Space::Hints, &delivery.address)?;
         Ok(row.map(|row| (delivery.address.clone(), row)))
-    }
-
-    /// For whom a hint of `owner` is meant now: itself, or all of the newest set where it is an owner no more (invariant
-    /// 18).
-    pub(super) fn targets(
-        &self,
-        shared: &Shared,
-        slice: Slice,
-        owner: NodeId,
-    ) -> SmallVec<[NodeId; 3]> {
-        if mutant(Mutant::HintToLeaver) {
-            return SmallVec::from_elem(owner, 1);
-        }
-        let sets = shared.view.live_sets(slice);
-        if self.retired.get(&(slice, owner)) == Some(&sets.tag()) {
-            return sets.newest().members.clone();
-        }
-        sets.hint_targets(owner)
     }
 
     /// Sends a hint to those of `targets` that can be reached, as a write of today's layout under the purge epoch that
@@ -143,7 +121,6 @@ impl Deliveries {
     /// Takes in what one of those said who were to get a hint; the hint's delivery once all have.
     pub(super) fn answered(
         &mut self,
-        shared: &Shared,
         from: NodeId,
         request: RequestId,
         verdict: Verdict,
@@ -155,13 +132,6 @@ impl Deliveries {
             Verdict::Stored => {}
             Verdict::Later => delivery.incomplete = true,
             Verdict::Stale { epoch } => delivery.stale = Some(epoch),
-            Verdict::Retired => {
-                delivery.incomplete = true;
-                let tag = shared.view.live_sets(delivery.slice).tag();
-                self.retired
-                    .retain(|(slice, _), known| shared.view.live_sets(*slice).tag() == *known);
-                self.retired.insert((delivery.slice, delivery.owner), tag);
-            }
         }
         if delivery.waiting.is_empty() { self.sent.remove(&request) } else { None }
     }
@@ -179,6 +149,14 @@ impl Deliveries {
     }
 }
 
+/// For whom a hint of `owner` is meant now (invariant 18).
+pub(super) fn targets(shared: &Shared, slice: Slice, owner: NodeId) -> SmallVec<[NodeId; 3]> {
+    if mutant(Mutant::HintToLeaver) {
+        return SmallVec::from_elem(owner, 1);
+    }
+    shared.view.live_sets(slice).hint_targets(owner)
+}
+
 /// What an answer to a hint means.
 pub(super) fn verdict(
     shared: &Shared,
@@ -188,8 +166,7 @@ pub(super) fn verdict(
 ) -> Verdict {
     if let Body::Wrote(answer) = &message.body {
         match answer {
-            WriteAnswer::Stored => return Verdict::Stored,
-            WriteAnswer::Retired => return Verdict::Retired,
+            WriteAnswer::Stored | WriteAnswer::Retired => return Verdict::Stored,
             WriteAnswer::StaleEpoch { epoch } => return Verdict::Stale { epoch: *epoch },
             WriteAnswer::OtherLayout { known } => behind(shared, from, message, *known, effects),
             WriteAnswer::Hinted

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use coterie_ring::NodeId;
 use coterie_wire::{RequestId, Slice};
 
-use super::deliver::{Deliveries, Verdict};
+use super::deliver::{Deliveries, Verdict, targets};
 use super::of_key::KeptHint;
 use super::pace::Credits;
 use super::store::HintStore;
@@ -154,7 +154,7 @@ enum Reach {
 fn reach(shared: &Shared, owner: NodeId) -> Reach {
     let mut reach = Reach::Nobody;
     for (slice, _) in shared.hints.of_owner(owner) {
-        let targets = shared.view.live_sets(slice).hint_targets(owner);
+        let targets = targets(shared, slice, owner);
         let live = targets.iter().filter(|node| shared.view.is_live(**node)).count();
         if live == targets.len() {
             return Reach::All;
@@ -179,7 +179,7 @@ impl Hints {
         for row in &page {
             let (address, bytes) = (row.0.clone(), (row.0.len() + row.1.len()) as u64);
             let Some((slice, key, kept)) = KeptHint::placed(row.clone()) else { continue };
-            let targets = self.deliveries.targets(shared, slice, owner);
+            let targets = targets(shared, slice, owner);
             let live = || targets.iter().copied().filter(|node| shared.view.is_live(*node));
             let pass = self.replays.passes.get_mut(&owner).expect("its page was read");
             if pass.skipped.contains(&slice) || self.deliveries.is_on_its_way(&address) {
@@ -233,7 +233,7 @@ impl Hints {
         row: Option<Row>,
         effects: &mut Effects,
     ) {
-        if let Some(delivery) = self.deliveries.answered(shared, from, request, verdict) {
+        if let Some(delivery) = self.deliveries.answered(from, request, verdict) {
             let (slice, owner) = (delivery.slice, delivery.owner);
             let kept = row.and_then(KeptHint::placed);
             match (kept, delivery.stale) {
