@@ -58,7 +58,7 @@ pub enum BenchError {
     /// The generator itself failed.
     #[error("the generator failed")]
     Generator(#[source] io::Error),
-    /// It was ended while it wrote records.
+    /// It was ended before anything was measured.
     #[error("interrupted; nothing was measured, and some of the records are written")]
     Interrupted,
     /// A cluster could not be made whole again after faults.
@@ -108,7 +108,7 @@ pub enum Event<'a> {
 /// is ended early, what was measured until then is in the report, and later runs are not.
 ///
 /// # Errors
-/// If a target refuses what is asked for, records cannot be written, it is ended before that was done, or the generator fails.
+/// If a target refuses what is asked for, records cannot be written, it is ended before anything was measured, or the generator fails.
 pub fn run(
     plan: &Plan,
     grip: Option<Grip<'_>>,
@@ -122,21 +122,37 @@ pub fn run(
         }
     }
     for target in &plan.targets {
-        if plan.phases != Phases::Run {
-            report.runs.push(fill(plan, target, tell)?);
-        }
-        if plan.phases == Phases::Load {
-            continue;
-        }
-        let grip = grip.filter(|grip| grip.target == target.name);
-        for levels in &plan.levels {
-            report.runs.push(operate(plan, target, *levels, grip, tell)?);
-            if plan.over.load(Ordering::Relaxed) {
-                return Ok(report);
-            }
+        match put_under_load(plan, target, grip, &mut report.runs, tell) {
+            Ok(()) => {}
+            // What was measured until then is told.
+            Err(BenchError::Interrupted) if !report.runs.is_empty() => break,
+            Err(why) => return Err(why),
         }
     }
     Ok(report)
+}
+
+/// All phases of one target.
+fn put_under_load(
+    plan: &Plan,
+    target: &Target,
+    grip: Option<Grip<'_>>,
+    runs: &mut Vec<Run>,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<(), BenchError> {
+    if plan.phases != Phases::Run {
+        runs.push(fill(plan, target, tell)?);
+    }
+    let grip = grip.filter(|grip| grip.target == target.name);
+    for levels in plan.levels.iter().filter(|_| plan.phases != Phases::Load) {
+        go_on(plan)?;
+        runs.push(operate(plan, target, *levels, grip, tell)?);
+    }
+    go_on(plan)
+}
+
+fn go_on(plan: &Plan) -> Result<(), BenchError> {
+    if plan.over.load(Ordering::Relaxed) { Err(BenchError::Interrupted) } else { Ok(()) }
 }
 
 fn empty(plan: &Plan) -> Report {
@@ -264,9 +280,7 @@ fn fill(
     complete(&mut run, plan, measured);
     tell(Event::Ended { run: &run });
     if run.outcomes.done < expected {
-        if plan.over.load(Ordering::Relaxed) {
-            return Err(BenchError::Interrupted);
-        }
+        go_on(plan)?;
         let text = run.errors.first().map_or("no server answered", |(text, _)| text).to_owned();
         let missing = expected - run.outcomes.done;
         return Err(BenchError::NotLoaded { target: target.name.clone(), missing, text });

@@ -117,6 +117,23 @@ fn a_run_that_is_ended_early_tells_of_what_was_until_then() {
 }
 
 #[test]
+fn what_was_measured_is_told_though_the_next_server_was_only_being_filled() {
+    let server = null();
+    let targets = vec![target("one", &[server.address()]), target("other", &[server.address()])];
+    let plan = Plan { targets, operations: Some(1_000), ..short() };
+    let over = Arc::clone(&plan.over);
+    let report = bench::run(&plan, None, &mut |event| {
+        if matches!(event, Event::Begins { run } if run.target == "other") {
+            over.store(true, Ordering::Relaxed);
+        }
+    });
+    let report = report.unwrap();
+    let titles: Vec<String> = report.runs.iter().map(|run| run.title()).collect();
+    assert_eq!(titles, ["one, load", "one"]);
+    assert!(report.runs.iter().all(|run| !run.ended_early));
+}
+
+#[test]
 fn a_server_that_is_not_there_or_refuses_is_told_of_before_anything_runs() {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let plan = Plan { targets: vec![target("nobody", &[nobody])], ..short() };
