@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use coterie_ring::NodeId;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -46,8 +45,7 @@ pub struct Certificates {
 struct Shared {
     directory: PathBuf,
     name: NodeName,
-    current: ArcSwap<Loaded>,
-    files: Watched,
+    loaded: Watched<Loaded>,
 }
 
 /// What was read at one time.
@@ -89,14 +87,9 @@ impl Certificates {
     /// # Errors
     /// [`CertificatesError`], which names the file and what to do: also where peers would refuse the certificate.
     pub fn load(directory: &Path) -> Result<Certificates, CertificatesError> {
-        let files = Watched::new(files::of_a_node(directory));
-        let loaded = Loaded::read(directory, 0)?;
-        let shared = Shared {
-            directory: directory.to_owned(),
-            name: loaded.name,
-            current: ArcSwap::from_pointee(loaded),
-            files,
-        };
+        let loaded = Watched::new(files::of_a_node(directory), || Loaded::read(directory, 0))?;
+        let shared =
+            Shared { directory: directory.to_owned(), name: loaded.current().name, loaded };
         Ok(Certificates { shared: Arc::new(shared) })
     }
 
@@ -115,7 +108,7 @@ impl Certificates {
     /// Until when peers take the certificate.
     #[must_use]
     pub fn expires(&self) -> SystemTime {
-        self.shared.current.load().expires
+        self.current().expires
     }
 
     /// Reads the files again (on SIGHUP). Connections made from now on use them; those that stand, stay.
@@ -123,23 +116,25 @@ impl Certificates {
     /// # Errors
     /// [`CertificatesError`]: what was loaded before is used further.
     pub fn reload(&self) -> Result<(), CertificatesError> {
-        self.shared.files.look();
+        self.shared.loaded.reload(|| self.read())
+    }
+
+    fn read(&self) -> Result<Loaded, CertificatesError> {
         let own = self.shared.name;
-        let version = self.shared.current.load().version + 1;
+        let version = self.current().version + 1;
         let loaded = Loaded::read(&self.shared.directory, version)?;
         if loaded.name != own {
             let found = (loaded.name.cluster, loaded.name.node);
             return Err(CertificatesError::OtherNode { found, own: (own.cluster, own.node) });
         }
-        self.shared.current.store(Arc::new(loaded));
-        Ok(())
+        Ok(loaded)
     }
 
     /// [Reloads](Certificates::reload) if the files are not those that were looked at last: to be called every few
     /// seconds. `None` if nothing has changed. Files that cannot be used are told of once, until they change again.
     #[must_use]
     pub fn reload_if_changed(&self) -> Option<Result<(), CertificatesError>> {
-        self.shared.files.look().then(|| self.reload())
+        self.shared.loaded.reload_if_changed(|| self.read())
     }
 
     /// Which node is at the other end of a connection.
@@ -161,12 +156,12 @@ impl Certificates {
 
     /// What was loaded last.
     pub(crate) fn current(&self) -> Arc<Loaded> {
-        self.shared.current.load_full()
+        self.shared.loaded.current()
     }
 
     /// Whether something was loaded since `version`.
     pub(crate) fn is_newer(&self, version: u64) -> bool {
-        self.shared.current.load().version != version
+        self.current().version != version
     }
 }
 

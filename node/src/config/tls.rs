@@ -5,7 +5,6 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -63,13 +62,12 @@ pub struct DoorCertificate {
 #[derive(Debug)]
 struct Shared {
     files: TlsFiles,
-    watched: Watched,
-    current: ArcSwap<CertifiedKey>,
+    key: Watched<CertifiedKey>,
 }
 
 impl ResolvesServerCert for Shared {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.key.current())
     }
 }
 
@@ -79,9 +77,9 @@ impl DoorCertificate {
     /// # Errors
     /// [`TlsError`]
     pub fn load(files: TlsFiles) -> Result<DoorCertificate, TlsError> {
-        let watched = Watched::new(vec![files.certificate.clone(), files.key.clone()]);
-        let current = ArcSwap::from_pointee(files.read()?);
-        Ok(DoorCertificate { shared: Arc::new(Shared { files, watched, current }) })
+        let paths = vec![files.certificate.clone(), files.key.clone()];
+        let key = Watched::new(paths, || files.read())?;
+        Ok(DoorCertificate { shared: Arc::new(Shared { files, key }) })
     }
 
     /// What seals connections, each with the certificate that is in use when it comes. A door that speaks one protocol in TLS
@@ -104,10 +102,6 @@ impl DoorCertificate {
     /// [`TlsError`]: what was there before is used further.
     #[must_use]
     pub fn reload_if_changed(&self) -> Option<Result<(), TlsError>> {
-        let reload = || {
-            self.shared.current.store(Arc::new(self.shared.files.read()?));
-            Ok(())
-        };
-        self.shared.watched.look().then(reload)
+        self.shared.key.reload_if_changed(|| self.shared.files.read())
     }
 }

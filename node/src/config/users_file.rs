@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::access::{Users, UsersError};
 use crate::watched::Watched;
 
@@ -17,8 +15,7 @@ pub struct UsersFile {
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
-    watched: Watched,
-    current: ArcSwap<Users>,
+    users: Watched<Users>,
 }
 
 impl UsersFile {
@@ -27,15 +24,14 @@ impl UsersFile {
     /// # Errors
     /// [`UsersError`]
     pub fn load(path: &Path) -> Result<UsersFile, UsersError> {
-        let watched = Watched::new(vec![path.to_owned()]);
-        let current = ArcSwap::from_pointee(Users::load(path)?);
-        Ok(UsersFile { shared: Arc::new(Shared { path: path.to_owned(), watched, current }) })
+        let users = Watched::new(vec![path.to_owned()], || Users::load(path))?;
+        Ok(UsersFile { shared: Arc::new(Shared { path: path.to_owned(), users }) })
     }
 
     /// All who may come in now.
     #[must_use]
     pub fn users(&self) -> Arc<Users> {
-        self.shared.current.load_full()
+        self.shared.users.current()
     }
 
     /// Reads the file again if it has changed: who may come in from now on. `None` if it has not.
@@ -44,11 +40,8 @@ impl UsersFile {
     /// [`UsersError`]: those who could come in before still can.
     #[must_use]
     pub fn reload_if_changed(&self) -> Option<Result<Arc<Users>, UsersError>> {
-        let reload = || {
-            self.shared.current.store(Arc::new(Users::load(&self.shared.path)?));
-            Ok(self.users())
-        };
-        self.shared.watched.look().then(reload)
+        let reloaded = self.shared.users.reload_if_changed(|| Users::load(&self.shared.path))?;
+        Some(reloaded.map(|()| self.users()))
     }
 }
 

@@ -7,14 +7,14 @@ use tracing::{info, warn};
 
 use super::inbox::Router;
 use crate::certificates::Certificates;
-use crate::config::{DoorCertificate, UsersFile};
+use crate::config::{Door, DoorCertificate, Settings, UsersFile};
 use crate::resp::{self, People};
 
 /// How often files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// What changes with its files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Renewal {
     /// Between nodes.
     pub(super) certificates: Certificates,
@@ -22,16 +22,27 @@ pub(super) struct Renewal {
     pub(super) resp: Option<DoorCertificate>,
     /// Of the HTTP door.
     pub(super) http: Option<DoorCertificate>,
-    /// The file of users.
+    /// Who may come in by both.
     pub(super) users: Option<UsersFile>,
-    /// Users, as the lanes' doors know them.
-    pub(super) people: People,
-    pub(super) router: Router,
 }
 
 impl Renewal {
-    /// Looks again and again, until it is dropped.
-    pub(super) async fn run(self) {
+    /// Reads all for the first time: what keeps a node from starting does not end one that runs.
+    ///
+    /// # Errors
+    /// Which file does not work, and why.
+    pub(super) fn load(settings: &Settings) -> anyhow::Result<Renewal> {
+        let certificate = |door: &Door| door.tls.clone().map(DoorCertificate::load).transpose();
+        Ok(Renewal {
+            certificates: Certificates::load(&settings.certificates)?,
+            resp: certificate(&settings.resp)?,
+            http: certificate(&settings.http)?,
+            users: settings.users.clone(),
+        })
+    }
+
+    /// Looks again and again, until it is dropped. Lanes are told of other users.
+    pub(super) async fn run(self, people: People, router: Router) {
         loop {
             tokio::time::sleep(EVERY).await;
             told("certificates and keys of nodes", self.certificates.reload_if_changed());
@@ -41,7 +52,7 @@ impl Renewal {
             }
             let changed = self.users.as_ref().and_then(UsersFile::reload_if_changed);
             if let Some(users) = told("the file of users", changed) {
-                resp::change_users(&self.router, self.people.replace(&users)).await;
+                resp::change_users(&router, people.replace(&users)).await;
             }
         }
     }

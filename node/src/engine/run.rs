@@ -30,7 +30,7 @@ use super::renewal::Renewal;
 use super::service;
 use crate::backup::Backups;
 use crate::certificates::Certificates;
-use crate::config::{Begin, Door, DoorCertificate, Endpoint, Settings};
+use crate::config::{Begin, Endpoint, Settings};
 use crate::http::{self, Http};
 use crate::metrics::Metrics;
 use crate::peers::locate::Seeds;
@@ -55,7 +55,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// What keeps it from starting, or from going on.
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
-    let certificates = Certificates::load(&settings.certificates)?;
+    let renewal = Renewal::load(settings)?;
+    let certificates = &renewal.certificates;
     let identity = Identity { cluster: certificates.cluster(), node: certificates.node() };
     let known = storage::identity(&settings.data_dir)?;
     if known.is_none() && settings.begin == Begin::GoOn {
@@ -76,7 +77,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
             Scope::Cluster => Past::ClusterRestored,
             Scope::Node => Past::Restored,
         });
-        let life = live(settings, &certificates, storage, begins);
+        let life = live(settings, &renewal, storage, begins);
         let end = tasks.block_on(&runtime, life)?;
         drop(tasks);
         match end {
@@ -126,10 +127,11 @@ fn open(settings: &Settings, wanted: &StorageSettings, past: Past) -> anyhow::Re
 /// From when the store is open until the threads have ended.
 async fn live(
     settings: &Settings,
-    certificates: &Certificates,
+    renewal: &Renewal,
     storage: Storage,
     past: Past,
 ) -> anyhow::Result<End> {
+    let certificates = &renewal.certificates;
     let clock = Clock::start();
     let facts = facts(settings, certificates)?;
     let identity = Identity { cluster: facts.cluster, node: facts.node };
@@ -176,18 +178,10 @@ async fn live(
     let memory = ClientMemory::new(settings.limits.clients_bytes_max);
     let mut threads = Vec::new();
     let process = draw();
-    let certificate = |door: &Door| door.tls.clone().map(DoorCertificate::load).transpose();
-    let renewal = Renewal {
-        certificates: certificates.clone(),
-        resp: certificate(&settings.resp)?,
-        http: certificate(&settings.http)?,
-        users: settings.users.clone(),
-        people: People::new(settings.users.as_ref()),
-        router: router.clone(),
-    };
+    let people = People::new(settings.users.as_ref());
     for (lane, inputs) in (0..).zip(lane_inputs) {
         let (router, gateway) = (router.clone(), gateway.clone());
-        let (people, memory) = (renewal.people.clone(), memory.clone());
+        let (people, memory) = (people.clone(), memory.clone());
         let acceptor = renewal.resp.as_ref().map(|certificate| certificate.acceptor(None));
         let lane = LaneOf { lane, process, clock, router, gateway, acceptor, people, memory };
         threads.push(lane.start(settings, certificates, &storage, &syncer, inputs)?);
@@ -213,7 +207,7 @@ async fn live(
     }));
     let door = tokio::task::spawn_local(door.run());
     let signals = tokio::task::spawn_local(stop_on_signal(router.clone()));
-    let watch = tokio::task::spawn_local(renewal.run());
+    let watch = tokio::task::spawn_local(renewal.clone().run(people, router.clone()));
     let serving = tokio::task::spawn_local(service::tell_when_serving(gateway.clone()));
     if let Begin::Bootstrap { partitions, placement } = &settings.begin {
         let command = Command::Bootstrap { partitions: *partitions, placement: *placement };
