@@ -1,7 +1,7 @@
 # Coterie. `make test` is the one test command; `make help` lists the rest.
 #
 # One profile (release) and one build folder outside the checkout, kept between runs: RocksDB, which
-# joins later, takes 13 minutes to compile (docs/decisions/0002-one-profile.md).
+# joins later, takes 10 to 20 minutes to compile (docs/decisions/0002-one-profile.md).
 SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/coterie/target
 export CARGO_TERM_COLOR ?= auto
