@@ -19,22 +19,18 @@ pub struct NoForm;
 pub fn dump(contents: &Contents) -> Result<Vec<u8>, NoForm> {
     let cells = &contents.cells;
     let (Address { kind: of, .. }, _) = cells.first().ok_or(NoForm)?;
-    let mut out = Vec::new();
-    let mut begin = |kind: u8, is_string: bool| {
-        out.push(kind);
-        if !is_string {
-            put_length(&mut out, cells.len());
-        }
-    };
-    match of {
-        Kind::Register => begin(kind::STRING, true),
-        Kind::Element => begin(kind::LIST, false),
-        Kind::Member | Kind::GuardedMember | Kind::GrowOnlyMember => begin(kind::SET, false),
-        Kind::Field => begin(kind::HASH, false),
-        Kind::Scored => begin(kind::SORTED_SET_BINARY, false),
+    let mut out = vec![match of {
+        Kind::Register => kind::STRING,
+        Kind::Element => kind::LIST,
+        Kind::Member | Kind::GuardedMember | Kind::GrowOnlyMember => kind::SET,
+        Kind::Field => kind::HASH,
+        Kind::Scored => kind::SORTED_SET_BINARY,
         Kind::Nested | Kind::Sketch | Kind::EnableFlag | Kind::DisableFlag | Kind::Expiry => {
             return Err(NoForm);
         }
+    }];
+    if *of != Kind::Register {
+        put_length(&mut out, cells.len());
     }
     for (address, item) in cells {
         match (address.kind, item) {
