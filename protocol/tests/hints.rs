@@ -205,6 +205,7 @@ impl World {
             change: Change::Delta(delta),
             durability: Durability::AsSet,
             hint_for: Some(hint_for),
+            expects: None,
         };
         let request = RequestId(self.random.random());
         self.asked.insert(request, (hint_for, dot));

@@ -92,7 +92,13 @@ fn bodies() -> Vec<Body> {
     let writes = changes.map(|change| {
         let (durability, hint_for) =
             (Durability::Synced, Some(HintFor { owner: NodeId(7), worth: Worth::Held }));
-        Body::Write(Box::new(Write { key: key(), change, durability, hint_for }))
+        Body::Write(Box::new(Write {
+            key: key(),
+            change,
+            durability,
+            hint_for,
+            expects: Some(9 << 90),
+        }))
     });
     let known = SetVersion { epoch: 1, number: 9 };
     let read = Read {

@@ -4,6 +4,7 @@ use coterie_wire::peer::PeerRefusal;
 use coterie_wire::{Body, Outcome, Refused, Request, Slice};
 use smallvec::SmallVec;
 
+use super::confirm::Basis;
 use super::explain::Answers;
 use super::handed::Handed;
 use super::memory::Seen;
@@ -106,6 +107,7 @@ impl Coordinator {
             deadline: shared.now.monotonic + request.time_left,
             whole: false,
             round: 0,
+            basis: Basis::Shown,
             answers: Answers::new(request.explain),
             request,
         };

@@ -17,6 +17,7 @@ impl Coordinator {
         effects: &mut Effects,
     ) {
         let about = &mut under_way.about;
+        let outcome = about.basis.answer(outcome);
         let outcome = about.answers.explain(shared, about.slice, outcome);
         let (key, id) = (&about.request.key, about.request.id);
         self.forwarded.remove(&id);

@@ -89,6 +89,7 @@ impl Coordinator {
             epoch,
             durability: Durability::AsSet,
             stored_here: false,
+            confirmation: None,
             owners: Default::default(),
             answered: Box::new(evaluated.answered(Vec::new())),
         });

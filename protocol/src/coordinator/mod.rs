@@ -2,6 +2,7 @@
 
 mod admission;
 mod answer;
+mod confirm;
 mod counting;
 mod evaluate;
 mod explain;

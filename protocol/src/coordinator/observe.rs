@@ -7,6 +7,7 @@ use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
 use coterie_wire::{Answered, Outcome, QuorumCount, Refused, Request, RequestId, Unavailable};
 
+use super::confirm::{self, Basis};
 use super::found::Own;
 use super::read::{Gathered, Gathering};
 use super::request::{About, By, Phase, UnderWay, Waiting};
@@ -53,6 +54,10 @@ impl Coordinator {
         let session = &about.request.session;
         let sees = session.are_in(&own.context());
         if about.writes() && !observes && sees {
+            return self.evaluate(shared, under_way, own, effects);
+        }
+        if about.writes() && sees && confirm::may_be_confirmed(shared, about, &own, state) {
+            under_way.about.basis = Basis::Own;
             return self.evaluate(shared, under_way, own, effects);
         }
         let footprint = about.footprint(root, wall);

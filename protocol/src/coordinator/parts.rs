@@ -10,9 +10,11 @@ use coterie_crdt::encoding::encode_delta;
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Outcome, Refused, RequestId};
 
+use super::confirm::{Basis, Confirmation};
 use super::evaluate::Evaluated;
 use super::found::{CELLS_MAX, DELTA_BYTES_MAX, Own};
 use super::request::{About, Phase, Table, UnderWay};
+use super::store::Committed;
 use super::{Coordinator, Event, Found};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
@@ -44,8 +46,10 @@ impl Coordinator {
             && evaluated.delta.cells().len() <= CELLS_MAX
         {
             let change = Change::Delta(std::mem::take(&mut evaluated.delta));
-            replica::apply(shared, slice, key, &mut stored, &change, effects);
-            let committed = (change, epoch, true);
+            let applied = replica::apply(shared, slice, key, &mut stored, &change, effects);
+            let rests_on_own = matches!(under_way.about.basis, Basis::Own);
+            let confirmation = rests_on_own.then(|| Confirmation::new(applied.digest.1));
+            let committed = Committed { change, epoch, here: true, confirmation };
             return self.committed(shared, under_way, evaluated, committed, effects);
         }
         let Some(parts) = parts(&evaluated.delta) else {
@@ -102,7 +106,8 @@ impl Coordinator {
         if let Phase::Committing(committing) = phase {
             let mut evaluated = committing.evaluated;
             let change = Change::Delta(std::mem::take(&mut evaluated.delta));
-            self.committed(shared, under_way, evaluated, (change, epoch, here), effects);
+            let committed = Committed { change, epoch, here, confirmation: None };
+            self.committed(shared, under_way, evaluated, committed, effects);
         }
     }
 }

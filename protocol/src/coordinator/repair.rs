@@ -33,6 +33,7 @@ pub(super) fn repair(
             change: change.clone(),
             durability: Durability::AsSet,
             hint_for: None,
+            expects: None,
         };
         let id = shared.draw_request();
         let mut message = shared.message(id, about.slice, Body::Write(Box::new(write)));

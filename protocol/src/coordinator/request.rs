@@ -9,6 +9,7 @@ use coterie_wire::{Body, LevelRefused, Message, Refused, Request, RequestId, Sli
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use super::confirm::Basis;
 use super::counting::Quota;
 use super::explain::Answers;
 use super::found;
@@ -101,6 +102,8 @@ pub(super) struct About {
     pub(super) whole: bool,
     /// Counts what was asked of others anew.
     pub(super) round: u16,
+    /// What its evaluation rests on.
+    pub(super) basis: Basis,
     /// Who answered what, where the response is to say so.
     pub(super) answers: Answers,
 }

@@ -10,6 +10,7 @@ use coterie_wire::peer::hint::{HintFor, Worth};
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, RequestId};
 
+use super::confirm::{Confirmation, Confirmed};
 use super::evaluate::Evaluated;
 use super::request::{About, Phase, Table, UnderWay};
 use super::write::{self, Owner, StandIn, Writing};
@@ -29,16 +30,29 @@ const HINT_DELAY: Duration = Duration::from_secs(2);
 /// of another purge epoch. Twice as long each time.
 const AGAIN: Duration = Duration::from_millis(25);
 
+/// What was committed of a request, or could not be.
+pub(super) struct Committed {
+    /// What it changes.
+    pub(super) change: Change,
+    /// The purge epoch that it was evaluated under.
+    pub(super) epoch: u64,
+    /// Whether it is in this node's rows.
+    pub(super) here: bool,
+    /// Who is to confirm what it rests on, where that is this node's rows.
+    pub(super) confirmation: Option<Confirmation>,
+}
+
 impl Coordinator {
-    /// What was evaluated, its delta under a purge epoch, is committed here, or could not be: has it stored.
+    /// What was evaluated is committed here, or could not be: has it stored.
     pub(super) fn committed(
         &mut self,
         shared: &mut Shared,
         mut under_way: Box<UnderWay>,
         evaluated: Evaluated,
-        (change, epoch, here): (Change, u64, bool),
+        committed: Committed,
         effects: &mut Effects,
     ) {
+        let Committed { change, epoch, here, confirmation } = committed;
         let about = &under_way.about;
         let durability = match about.plan.synced {
             true => Durability::Synced,
@@ -55,6 +69,7 @@ impl Coordinator {
             epoch,
             durability,
             stored_here: false,
+            confirmation,
             owners: Default::default(),
             answered: Box::new(evaluated.answered(Vec::new())),
         });
@@ -129,13 +144,22 @@ impl Coordinator {
             act(shared, about, writing, owner, effects);
         }
         if !under_way.origins.is_empty() {
-            let outcome = match writing.is_enough(&shared.view, &about.plan) {
-                true => Some(writing.done(shared.me)),
-                false if about.deadline <= now => Some(writing.unknown(&shared.view, &about.plan)),
-                false => None,
-            };
-            if let Some(outcome) = outcome {
-                self.respond(shared, &mut under_way, outcome, effects);
+            let unknown = || writing.unknown(&shared.view, &about.plan);
+            let is_enough = writing.is_enough(&shared.view, &about.plan);
+            match writing.confirmed(&shared.view, about) {
+                Confirmed::Yes if is_enough => {
+                    let done = writing.done(shared.me);
+                    self.respond(shared, &mut under_way, done, effects);
+                }
+                _ if about.deadline <= now => {
+                    let unknown = unknown();
+                    self.respond(shared, &mut under_way, unknown, effects);
+                }
+                Confirmed::No => {
+                    let first = unknown();
+                    self.make_again(shared, &mut under_way, first, effects);
+                }
+                Confirmed::Yes | Confirmed::Open => {}
             }
         }
         let Phase::Writing(writing) = &under_way.phase else { return };
@@ -165,6 +189,7 @@ impl Coordinator {
             let now = Partial::extract(state, &replica::needs(&writing.change));
             writing.change = Change::Delta(delta.renewed(&now));
             writing.epoch = epoch;
+            writing.confirmation.iter_mut().for_each(Confirmation::is_over);
             under_way.about.next_round();
             send_to_open(shared, &under_way.about, writing, effects);
         }
@@ -232,6 +257,8 @@ fn send(
         change: writing.change.clone(),
         durability: writing.durability,
         hint_for,
+        // Of what fallbacks keep nothing is compared.
+        expects: writing.confirmation.as_ref().filter(|_| hint_for.is_none()).map(|it| it.digest),
     };
     let mut message = about.message(shared, Body::Write(Box::new(write)));
     message.layout = writing.sets.tag();
@@ -327,6 +354,10 @@ fn take(
         .collect();
     match answer {
         WriteAnswer::Stored => writing.give(from, Given::Stored),
+        WriteAnswer::StoredSame => {
+            writing.give(from, Given::Stored);
+            writing.confirmation.iter_mut().for_each(|it| it.by(from));
+        }
         WriteAnswer::Retired => writing.give(from, Given::Retired),
         WriteAnswer::Hinted => {
             writing.keeps(from);
@@ -396,6 +427,7 @@ fn adopt_sets(shared: &Shared, about: &mut About, writing: &mut Writing, effects
     }
     let same_tag = sets.tag() == writing.sets.tag();
     writing.sets = sets;
+    writing.confirmation.iter_mut().for_each(Confirmation::is_over);
     if same_tag {
         // Older sets have ended.
         let owners = writing.sets.owners();
@@ -409,6 +441,7 @@ fn adopt_sets(shared: &Shared, about: &mut About, writing: &mut Writing, effects
 fn word(answer: WriteAnswer) -> &'static str {
     match answer {
         WriteAnswer::Stored => "stored",
+        WriteAnswer::StoredSame => "stored, same",
         WriteAnswer::NotReceived => "stored, not received",
         WriteAnswer::Hinted => "hinted",
         WriteAnswer::Retired => "retired",

@@ -8,6 +8,7 @@ use coterie_wire::peer::write::{Change, Durability};
 use coterie_wire::{Answered, Outcome, QuorumCount, Unavailable};
 use smallvec::SmallVec;
 
+use super::confirm::Confirmation;
 use super::request::{About, Plan};
 use crate::view::View;
 
@@ -75,6 +76,8 @@ pub(super) struct Writing {
     pub(super) durability: Durability,
     /// Whether this node's own copy is as durable as that.
     pub(super) stored_here: bool,
+    /// Who is to confirm what it rests on, where that is this node's rows.
+    pub(super) confirmation: Option<Confirmation>,
     /// Who was asked.
     pub(super) owners: SmallVec<[Owner; 6]>,
     /// What is answered once enough hold it.

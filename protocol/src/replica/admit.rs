@@ -286,7 +286,7 @@ pub fn listing<'s>(
 }
 
 /// Whether what this node says of a slice counts in a set (invariants 2, 17).
-fn answers(
+pub(super) fn answers(
     shared: &Shared,
     state: &SliceState,
     set: SetVersion,

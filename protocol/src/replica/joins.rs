@@ -149,7 +149,7 @@ impl Joins {
         } else {
             let join = self.under_way.remove(&id).expect("it is under way");
             let about = (join.request, join.slice);
-            store::acknowledge(shared, join.from, about, join.durability, effects);
+            store::acknowledge(shared, join.from, about, (join.durability, false), effects);
         }
     }
 }

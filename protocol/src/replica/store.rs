@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use coterie_crdt::{Cells, Root};
 use coterie_ring::NodeId;
+use coterie_ring::moves::Quorum;
 use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
 use coterie_wire::{Body, Message, RequestId, Slice};
 
@@ -58,8 +60,22 @@ pub(super) fn store(
     stored: &mut Stored,
     effects: &mut Effects,
 ) {
-    apply(shared, about.1, &write.key, stored, &write.change, effects);
-    acknowledge(shared, from, about, write.durability, effects);
+    let applied = apply(shared, about.1, &write.key, stored, &write.change, effects);
+    let same = is_same(shared, about.1, write, stored, applied.digest.1);
+    acknowledge(shared, from, about, (write.durability, same), effects);
+}
+
+/// Whether the key, whose digest is `now`, has come to what the sender expects, and that counts as if it had been read here:
+/// sums that wait for a sweep say nothing (invariants 2, 17).
+fn is_same(shared: &Shared, slice: Slice, write: &Write, stored: &Stored, now: u128) -> bool {
+    let counting = || stored.state.root().is_some_and(Root::is_counting);
+    let answers = || {
+        let state = shared.slices.get(&slice);
+        state.is_some_and(|state| {
+            admit::answers(shared, state, state.replica.sets().tag(), Quorum::All).is_ok()
+        })
+    };
+    write.expects == Some(now) && !counting() && answers()
 }
 
 /// Acknowledges what was joined by this event, and by those before it, once it is as durable as was asked
@@ -68,12 +84,16 @@ pub(super) fn acknowledge(
     shared: &Shared,
     from: NodeId,
     about: (RequestId, Slice),
-    durability: Durability,
+    (durability, same): (Durability, bool),
     effects: &mut Effects,
 ) {
     let (request, slice) = about;
     let counts = shared.slices.get(&slice).is_some_and(|state| admit::counts(shared, state));
-    let answer = if counts { WriteAnswer::Stored } else { WriteAnswer::NotReceived };
+    let answer = match counts {
+        true if same => WriteAnswer::StoredSame,
+        true => WriteAnswer::Stored,
+        false => WriteAnswer::NotReceived,
+    };
     let after = match durability {
         Durability::AsSet => After::Durable,
         Durability::Synced => After::Synced,
@@ -88,6 +108,7 @@ pub(super) fn count(shared: &mut Shared, answer: WriteAnswer) {
         WriteAnswer::Full => shared.counters.full += 1,
         WriteAnswer::Expired => shared.counters.expired += 1,
         WriteAnswer::Stored
+        | WriteAnswer::StoredSame
         | WriteAnswer::NotReceived
         | WriteAnswer::Hinted
         | WriteAnswer::Retired

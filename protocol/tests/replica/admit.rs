@@ -26,7 +26,13 @@ fn delta() -> Delta {
 
 fn write(bench: &mut Bench, key: &Key) -> Message {
     let change = Change::Delta(delta());
-    let write = Write { key: key.clone(), change, durability: Durability::AsSet, hint_for: None };
+    let write = Write {
+        key: key.clone(),
+        change,
+        durability: Durability::AsSet,
+        hint_for: None,
+        expects: None,
+    };
     bench.message(key, Body::Write(Box::new(write)))
 }
 

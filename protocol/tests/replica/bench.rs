@@ -152,8 +152,13 @@ impl Bench {
     }
 
     pub(crate) fn write(&mut self, key: &Key, change: Change) -> Vec<Body> {
-        let write =
-            Write { key: key.clone(), change, durability: Durability::AsSet, hint_for: None };
+        let write = Write {
+            key: key.clone(),
+            change,
+            durability: Durability::AsSet,
+            hint_for: None,
+            expects: None,
+        };
         let message = self.message(key, Body::Write(Box::new(write)));
         self.deliver(message)
     }

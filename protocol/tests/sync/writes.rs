@@ -53,7 +53,7 @@ pub(crate) fn store(cluster: &mut Cluster, to: NodeId, key: &Key, change: Change
     let view = &cluster.nodes[index].view;
     let slice = view.slice(key).expect("a known bucket");
     let durability = Durability::AsSet;
-    let write = Write { key: key.clone(), change, durability, hint_for: None };
+    let write = Write { key: key.clone(), change, durability, hint_for: None, expects: None };
     let lane = usize::from(slice.partition.0) % cluster.nodes[index].lanes.len();
     let shared = cluster.nodes[index].lanes[lane].shared();
     let message = shared.message(RequestId(1), slice, Body::Write(Box::new(write)));

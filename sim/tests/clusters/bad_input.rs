@@ -109,7 +109,13 @@ impl Bench {
             (self.key.clone(), self.message(Body::Control(ControlMessage::Join)).layout);
         let write = |hint_for| {
             let change = Change::Delta(delta());
-            let write = Write { key: key.clone(), change, durability: Durability::AsSet, hint_for };
+            let write = Write {
+                key: key.clone(),
+                change,
+                durability: Durability::AsSet,
+                hint_for,
+                expects: None,
+            };
             Body::Write(Box::new(write))
         };
         let read = Read {

@@ -41,6 +41,9 @@ pub struct Write {
     /// For whom: an owner that is down and whose hint the receiver, a fallback, is to keep; `None` for the
     /// receiver itself.
     pub hint_for: Option<HintFor>,
+    /// The digest that the whole key has at the sender after this write, which rests on no more than the sender's own rows: an
+    /// owner that comes to the same says so. `None` where nothing is to be said of that.
+    pub expects: Option<u128>,
 }
 
 /// What came of a write at one node.
@@ -78,8 +81,11 @@ pub enum WriteAnswer {
     Damaged,
     /// Its time had passed before it was stored.
     Expired,
+    /// It is stored as durably as was asked, and the key is now the same as at the sender, which has thus seen all that the
+    /// receiver has: the receiver counts among those that show what they have, too.
+    StoredSame,
 }
 
 grows! {
-    Write { key, change, durability, hint_for }
+    Write { key, change, durability, hint_for; later expects }
 }

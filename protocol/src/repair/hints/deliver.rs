@@ -99,8 +99,13 @@ impl Deliveries {
         let live: SmallVec<[NodeId; 3]> =
             targets.iter().copied().filter(|node| shared.view.is_live(*node)).collect();
         let epoch = kept.hint.header.epoch;
-        let write =
-            Write { key, change: kept.hint.change, durability: Durability::AsSet, hint_for: None };
+        let write = Write {
+            key,
+            change: kept.hint.change,
+            durability: Durability::AsSet,
+            hint_for: None,
+            expects: None,
+        };
         let mut message = shared.message(request, slice, Body::Write(Box::new(write)));
         message.epoch = epoch;
         for node in &live {
@@ -166,7 +171,9 @@ pub(super) fn verdict(
 ) -> Verdict {
     if let Body::Wrote(answer) = &message.body {
         match answer {
-            WriteAnswer::Stored | WriteAnswer::Retired => return Verdict::Stored,
+            WriteAnswer::Stored | WriteAnswer::StoredSame | WriteAnswer::Retired => {
+                return Verdict::Stored;
+            }
             WriteAnswer::StaleEpoch { epoch } => return Verdict::Stale { epoch: *epoch },
             WriteAnswer::OtherLayout { known } => behind(shared, from, message, *known, effects),
             WriteAnswer::Hinted

@@ -77,7 +77,8 @@ pub(super) fn handle(
     effects: &mut Effects,
 ) {
     let (Body::Write(write), Some(slice)) = (message.body, message.slice) else { return };
-    let Write { key, change, hint_for: Some(HintFor { owner, worth }), durability } = *write else {
+    let Write { key, change, hint_for: Some(HintFor { owner, worth }), durability, .. } = *write
+    else {
         return;
     };
     let after = match durability {

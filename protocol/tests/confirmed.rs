@@ -1,0 +1,221 @@
+//! Assignments in one round trip: owners confirm with the write what it rests on, and where too few do it is made again
+//! (decision 0403).
+
+mod harness;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use coterie_crdt::operation::{Expire, Operation, Reply, SetCondition, StringOperation};
+use coterie_protocol::Liveness;
+use coterie_ring::{BucketPolicy, Level, NodeId};
+use coterie_wire::peer::write::WriteAnswer;
+use coterie_wire::{Answered, Body, Key, Levels, Outcome, QuorumCount, Request};
+
+use harness::{Cluster, key, levels};
+
+fn assign(value: &'static str, condition: SetCondition, get: bool) -> Operation {
+    let (value, expire) = (value.into(), Expire::Never);
+    Operation::String(StringOperation::Set { value, condition, get, expire })
+}
+
+fn set(value: &'static str) -> Operation {
+    assign(value, SetCondition::Always, false)
+}
+
+/// A key and its three owners.
+fn cluster() -> (Cluster, Key, Vec<NodeId>) {
+    let (cluster, key) = (Cluster::new(3, BucketPolicy::default()), key("k"));
+    let owners = cluster.owners(&key);
+    (cluster, key, owners)
+}
+
+fn at(levels: Levels, request: Request) -> Request {
+    Request { levels, ..request }
+}
+
+/// What an owner shows at level `one`.
+fn shown(cluster: &mut Cluster, owner: NodeId, key: &Key) -> Reply {
+    let read = cluster.request(key, Operation::String(StringOperation::Get));
+    let read = at(levels(Level::One, Level::One), read);
+    cluster.done(owner, read).replies.remove(0).expect("it is a string")
+}
+
+/// How many reads and writes are sent from now on.
+fn counts(cluster: &mut Cluster) -> Rc<RefCell<(usize, usize)>> {
+    let counts = Rc::new(RefCell::new((0, 0)));
+    let counted = Rc::clone(&counts);
+    cluster.watch(move |message| match &message.body {
+        Body::Read(_) => counted.borrow_mut().0 += 1,
+        Body::Write(_) => counted.borrow_mut().1 += 1,
+        _ => {}
+    });
+    counts
+}
+
+/// Gives one owner a value that no other has.
+fn behind_their_backs(cluster: &mut Cluster, owner: NodeId, key: &Key) -> Answered {
+    cluster.lose(move |from, _, message| from == owner && matches!(message.body, Body::Write(_)));
+    let request = cluster.request(key, set("theirs"));
+    let answered = cluster.done(owner, at(levels(Level::One, Level::One), request));
+    cluster.lose(|_, _, _| false);
+    answered
+}
+
+#[test]
+fn where_owners_agree_an_assignment_takes_one_round_trip() {
+    let (mut cluster, key, owners) = cluster();
+    let counts = counts(&mut cluster);
+    for (&owner, value) in owners.iter().zip(["a", "b", "c"]) {
+        let request = cluster.request(&key, set(value));
+        let answered = cluster.done(owner, request);
+        assert_eq!(answered.replies, [Ok(Reply::Done)]);
+        assert!(answered.owners.len() >= 2, "{answered:?}");
+        assert_eq!(std::mem::take(&mut *counts.borrow_mut()), (0, 2));
+        for owner in &owners {
+            assert_eq!(shown(&mut cluster, *owner, &key), Reply::Value(value.into()));
+        }
+        counts.take();
+    }
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn what_an_owner_has_beside_is_replaced_although_the_coordinator_had_not_seen_it() {
+    let (mut cluster, key, owners) = cluster();
+    let theirs = behind_their_backs(&mut cluster, owners[1], &key);
+    // The third one is not heard of.
+    cluster.cut(owners[2], owners[0]);
+    let counts = counts(&mut cluster);
+    let request = cluster.request(&key, set("mine"));
+    let answered = cluster.done(owners[0], request);
+    assert!(counts.borrow().0 > 0, "it was asked what it has");
+    assert_eq!(answered.changed.minted.len(), 1);
+    assert!(answered.changed.observed.covers(&theirs.changed.minted.iter().copied().collect()));
+    assert!(cluster.is_equal(&key));
+    assert_eq!(cluster.root(owners[2], &key).register.dots().len(), 1, "nothing is left beside");
+    assert_eq!(shown(&mut cluster, owners[2], &key), Reply::Value("mine".into()));
+}
+
+#[test]
+fn an_owner_that_lacks_what_is_replaced_confirms_it() {
+    let (mut cluster, key, owners) = cluster();
+    behind_their_backs(&mut cluster, owners[0], &key);
+    let counts = counts(&mut cluster);
+    let request = cluster.request(&key, set("mine"));
+    cluster.done(owners[0], request);
+    assert_eq!(*counts.borrow(), (0, 2), "once it has what replaced it, it lacks nothing");
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn what_was_stored_and_not_confirmed_in_time_is_unknown() {
+    for answers in [false, true] {
+        let (mut cluster, key, owners) = cluster();
+        behind_their_backs(&mut cluster, owners[1], &key);
+        let (me, other) = (owners[0], owners[1]);
+        cluster.cut(owners[2], me);
+        // It answers the write, or not even that; and no read.
+        cluster.lose(move |from, to, message| {
+            let answer = matches!(message.body, Body::Wrote(_)) && answers;
+            from == other && to == me && !answer
+        });
+        let request = cluster.request(&key, set("mine"));
+        let Outcome::Unknown { count, changed } = cluster.ask(me, request) else {
+            panic!("it is not known")
+        };
+        assert_eq!(count, QuorumCount { have: 1 + u8::from(answers), need: 2 });
+        let context = cluster.root(me, &key).context;
+        assert!(!changed.minted.is_empty());
+        assert!(changed.minted.iter().all(|dot| context.contains(*dot)), "it may take effect");
+    }
+}
+
+#[test]
+fn what_is_made_again_and_stored_by_too_few_names_all_that_it_may_have_written() {
+    let (mut cluster, key, owners) = cluster();
+    behind_their_backs(&mut cluster, owners[1], &key);
+    let (me, other) = (owners[0], owners[1]);
+    cluster.cut(owners[2], me);
+    let mut wrote = 0;
+    cluster.lose(move |from, to, message| {
+        let is_answer = from == other && to == me && matches!(message.body, Body::Wrote(_));
+        wrote += usize::from(is_answer);
+        is_answer && wrote > 1
+    });
+    let request = cluster.request(&key, set("mine"));
+    let Outcome::Unknown { changed, .. } = cluster.ask(me, request) else {
+        panic!("it is not known")
+    };
+    assert_eq!(changed.minted.len(), 2, "{changed:?}");
+}
+
+#[test]
+fn an_owner_of_an_older_version_that_says_no_more_than_stored_is_asked() {
+    let (mut cluster, key, owners) = cluster();
+    cluster.disturb(|messages| {
+        for (_, _, message) in messages {
+            if message.body == Body::Wrote(WriteAnswer::StoredSame) {
+                message.body = Body::Wrote(WriteAnswer::Stored);
+            }
+        }
+    });
+    let counts = counts(&mut cluster);
+    let request = cluster.request(&key, set("mine"));
+    cluster.done(owners[0], request);
+    assert!(counts.borrow().0 > 0);
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn a_retry_of_what_is_being_made_again_is_answered_with_it() {
+    let (mut cluster, key, owners) = cluster();
+    behind_their_backs(&mut cluster, owners[1], &key);
+    cluster.cut(owners[2], owners[0]);
+    let (me, other) = (owners[0], owners[1]);
+    cluster.lose(move |from, to, message| {
+        from == other && to == me && matches!(message.body, Body::Shown(_))
+    });
+    let request = cluster.request(&key, set("mine"));
+    let first = cluster.submit(me, request.clone());
+    cluster.run();
+    assert_eq!(cluster.response(first), None, "nobody has shown it anything");
+    let second = cluster.submit(me, request);
+    cluster.lose(|_, _, _| false);
+    cluster.advance(Duration::from_secs(1));
+    let outcomes = [first, second].map(|client| cluster.response(client).cloned());
+    assert!(matches!(outcomes[0], Some(Outcome::Done(_))), "{outcomes:?}");
+    assert_eq!(outcomes[0], outcomes[1]);
+}
+
+#[test]
+fn what_depends_on_what_there_was_asks_first() {
+    let all_there = |cluster: &mut Cluster, operation, levels| {
+        let key = key("k");
+        let owner = cluster.owners(&key)[0];
+        let counts = counts(cluster);
+        let request = cluster.request(&key, operation);
+        cluster.done(owner, at(levels, request));
+        let reads = counts.borrow().0;
+        reads > 0
+    };
+    let default = Levels::default();
+    let linearizable = levels(Level::Linearizable, Level::Linearizable);
+    for (operation, levels) in [
+        (assign("v", SetCondition::IfAbsent, false), default),
+        (assign("v", SetCondition::Always, true), default),
+        (set("v"), linearizable),
+    ] {
+        let mut cluster = Cluster::new(3, BucketPolicy::default());
+        assert!(all_there(&mut cluster, operation, levels));
+    }
+    let (mut cluster, key, owners) = cluster();
+    cluster.change_view(owners[0], |view| {
+        view.members.insert(owners[1], Liveness::Suspect);
+    });
+    let counts = counts(&mut cluster);
+    let request = cluster.request(&key, set("v"));
+    cluster.done(owners[0], request);
+    assert!(counts.borrow().0 > 0, "not every owner is there");
+}
