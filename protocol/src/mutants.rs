@@ -9,8 +9,6 @@ pub enum Mutant {
     DoubleCoordination,
     /// Invariant 11: the coordinator counts its own copy before it is durable.
     AckBeforeSync,
-    /// An assignment that rests on the coordinator's own rows is done though no other owner has the same.
-    Unconfirmed,
     /// A request whose deadline has passed is executed all the same.
     ExpiredExecuted,
     /// Invariant 18: a hint goes to the owner it was kept for, though that owns the slice no more.
@@ -56,10 +54,9 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
-        Mutant::Unconfirmed,
         Mutant::ExpiredExecuted,
         Mutant::HintToLeaver,
         Mutant::CountedHintDropped,

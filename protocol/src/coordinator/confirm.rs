@@ -17,7 +17,6 @@ use super::write::Writing;
 use super::{Coordinator, Event};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
-use crate::mutants::{Mutant, mutant};
 use crate::slice::SliceState;
 use crate::view::{Liveness, View};
 
@@ -106,7 +105,7 @@ impl Writing {
                 about.plan.read.count(view, self.sets.newest(), holds);
             have >= need
         };
-        if count(&has) || mutant(Mutant::Unconfirmed) {
+        if count(&has) {
             return Confirmed::Yes;
         }
         let may = |node| {
