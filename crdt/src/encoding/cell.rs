@@ -20,7 +20,8 @@ const WHOLE: u128 = 10u128.pow(17);
 /// If the cell is empty: such a row is deleted, not written.
 pub fn encode_cell(cell: &Cell) -> Vec<u8> {
     assert!(!cell.is_empty(), "empty cells are not stored");
-    let mut out = vec![VERSION];
+    let mut out = Vec::with_capacity(1 + cell_bytes(cell));
+    out.push(VERSION);
     put_cell(&mut out, cell);
     out
 }
@@ -35,6 +36,25 @@ pub fn decode_cell(kind: Kind, bytes: &Bytes) -> Result<Cell, DecodeError> {
     reader.finish()?;
     if cell.is_empty() { Err(DecodeError::NotCanonical("empty cell")) } else { Ok(cell) }
 }
+
+/// As many bytes as a cell takes, and few more, so that what it is written into need not grow.
+pub(super) fn cell_bytes(cell: &Cell) -> usize {
+    let dots = cell.dots().iter().map(|(_, payload)| match payload {
+        Payload::Value(_, value) => DOT_BYTES + 4 + value.len(),
+        Payload::Present
+        | Payload::Removed
+        | Payload::Score(..)
+        | Payload::Rank(_)
+        | Payload::Deadline(..) => DOT_BYTES + 8,
+    });
+    4 + dots.sum::<usize>() + cell.tallies().len() * TALLY_BYTES
+}
+
+/// A dot whose sequence is below 2^28, and the kind and time of what it wrote.
+const DOT_BYTES: usize = 8 + 4 + 1 + 8;
+
+/// A tally of amounts that are integers of up to 32 bits, with its share.
+const TALLY_BYTES: usize = 8 + 2 + 4 * 6;
 
 pub(super) fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
     put_varint(out, cell.dots().len() as u64);

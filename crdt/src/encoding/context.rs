@@ -6,6 +6,11 @@ use crate::context::Context;
 use crate::dot::Dot;
 use crate::encoding::{DecodeError, Reader, put_dot, put_varint};
 
+/// As many bytes as a context takes whose sequences are below 2^28, and few more.
+pub(super) fn context_bytes(context: &Context) -> usize {
+    4 + (context.vector().len() + context.cloud().len()) * (8 + 4)
+}
+
 /// Appends a context.
 pub fn encode_context(out: &mut Vec<u8>, context: &Context) {
     put_varint(out, context.vector().len() as u64);

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use crate::address::AddressRange;
 use crate::cells::Cells;
 use crate::delta::Delta;
+use crate::encoding::cell::cell_bytes;
+use crate::encoding::context::context_bytes;
 use crate::encoding::root::put_root;
 use crate::encoding::{
     DecodeError, Reader, VERSION, encode_context, put_address, put_bytes, put_cells, put_varint,
@@ -14,7 +16,10 @@ use crate::partial::Partial;
 
 /// A delta as it crosses the wire and is kept in hints.
 pub fn encode_delta(delta: &Delta) -> Vec<u8> {
-    let mut out = vec![VERSION, u8::from(delta.whole.is_some())];
+    let cells =
+        delta.cells().iter().map(|(address, cell)| 4 + address.path.len() + cell_bytes(cell));
+    let mut out = Vec::with_capacity(4 + context_bytes(&delta.context) + cells.sum::<usize>());
+    out.extend([VERSION, u8::from(delta.whole.is_some())]);
     encode_context(&mut out, &delta.context);
     if let Some(whole) = &delta.whole {
         encode_context(&mut out, whole);

@@ -12,6 +12,7 @@ use crate::address::{Address, AddressRange};
 use crate::context::Context;
 use crate::delta::Delta;
 use crate::dot::{Actor, Dot};
+use crate::encoding::context::context_bytes;
 use crate::encoding::{
     DecodeError, SEQUENCE_MAX, decode_contents, decode_context, decode_delta, decode_partial,
     encode_contents, encode_context, encode_delta, encode_partial,
@@ -24,7 +25,7 @@ use crate::payload::Score;
 
 impl Serialize for Context {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut encoded = Vec::new();
+        let mut encoded = Vec::with_capacity(context_bytes(self));
         encode_context(&mut encoded, self);
         serializer.serialize_bytes(&encoded)
     }

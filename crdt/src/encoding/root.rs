@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use crate::address::Address;
 use crate::cell::Cell;
-use crate::encoding::cell::put_cell;
+use crate::encoding::cell::{cell_bytes, put_cell};
+use crate::encoding::context::context_bytes;
 use crate::encoding::{DecodeError, Reader, VERSION, encode_context, put_address, put_varint};
 use crate::kind::Kind;
 use crate::recount::Recount;
@@ -21,7 +22,8 @@ const KNOWN: u8 = (1 << 6) - 1;
 
 /// The root row of a key.
 pub fn encode_root(root: &Root) -> Vec<u8> {
-    let mut out = vec![VERSION];
+    let mut out = Vec::with_capacity(1 + root_bytes(root));
+    out.push(VERSION);
     put_root(&mut out, root);
     out
 }
@@ -35,6 +37,15 @@ pub fn decode_root(bytes: &Bytes) -> Result<Root, DecodeError> {
     let root = reader.root()?;
     reader.finish()?;
     Ok(root)
+}
+
+/// About as many bytes as a root takes in which nothing is under way.
+fn root_bytes(root: &Root) -> usize {
+    let cells = [&root.register, &root.expiry].into_iter().filter(|cell| !cell.is_empty());
+    let counted = root.counts != Counts::default();
+    1 + context_bytes(&root.context)
+        + cells.map(cell_bytes).sum::<usize>()
+        + usize::from(counted) * 56
 }
 
 pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
