@@ -116,9 +116,9 @@ impl Tree {
         self.load(leaf, sum);
         let address = address::leaf(slice, leaf);
         if sum == 0 {
-            batch.delete(Space::Derived, address);
+            batch.delete(Space::Leaves, address);
         } else {
-            batch.put(Space::Derived, address, Bytes::copy_from_slice(&sum.to_be_bytes()));
+            batch.put(Space::Leaves, address, Bytes::copy_from_slice(&sum.to_be_bytes()));
         }
     }
 }

@@ -79,7 +79,7 @@ impl RowCache {
         match space {
             Space::Rows => Some(&mut self.rows),
             Space::Derived => Some(&mut self.derived),
-            Space::Hints | Space::Control => None,
+            Space::Hints | Space::Control | Space::Leaves => None,
         }
     }
 }

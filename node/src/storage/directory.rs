@@ -48,7 +48,9 @@ const STORE: &str = "store";
 const RESERVE: &str = "reserve";
 
 /// The first line of the marker.
-const VERSION: &str = "coterie data directory, version 1";
+const VERSION: &str = "coterie data directory, version 2";
+/// In that one the leaves of digest trees were elsewhere; no release wrote it.
+const VERSION_1: &str = "coterie data directory, version 1";
 
 /// A data directory that this process, and no other, uses until it is dropped.
 #[derive(Debug)]
@@ -153,6 +155,11 @@ fn parse(text: &str) -> Result<Identity, &'static str> {
     let mut lines = text.lines();
     match lines.next() {
         Some(VERSION) => {}
+        Some(VERSION_1) => {
+            return Err(
+                "it was written by a development version of coterie, before the first release",
+            );
+        }
         Some(line) if line.starts_with("coterie data directory, version ") => {
             return Err("it was written by a later version of coterie");
         }

@@ -211,7 +211,9 @@ impl LaneStore {
 
     fn delete_range(&self, batch: &mut WriteBatch, space: Space, range: KeyRange) {
         let family = self.database.family(space);
-        if let Some(rows) = self.few_rows(space, &range) {
+        // To look for leaves would sort all that are in memory.
+        let few = (space != Space::Leaves).then(|| self.few_rows(space, &range)).flatten();
+        if let Some(rows) = few {
             // What is written or deleted besides comes after this.
             rows.iter().for_each(|key| batch.delete_cf(family, key));
             return;

@@ -57,10 +57,10 @@ impl Survey {
             self.rows.insert(partition, rows);
         }
         let mut trees: BTreeMap<u8, Tree> = BTreeMap::new();
-        let range = address::derived_range(partition, address::Derived::Leaf);
-        each(db, Space::Derived, &range, |key, value| {
+        each(db, Space::Leaves, &range, |key, value| {
             // What does not parse is damage, of which the digest tells.
-            if let (Some(&[replicas, leaf]), Ok(sum)) = (key.get(3..), value.try_into()) {
+            if let (Some((replicas, leaf)), Ok(sum)) = (address::parse_leaf(key), value.try_into())
+            {
                 trees.entry(replicas).or_default().load(leaf, u128::from_be_bytes(sum));
             }
         })?;

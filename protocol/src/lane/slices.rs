@@ -143,9 +143,11 @@ fn load_slice(rows: &impl Rows, slice: Slice) -> Result<SliceState, OpenError> {
         state.dirty = dirty::decode(&dirty).ok_or_else(|| damaged(SliceRow::Dirty))?;
     }
     let leaves = address::leaves(slice);
-    for (row, sum) in rows.scan(Space::Derived, &leaves, Direction::Forward, 256)? {
-        let sum = sum[..].try_into().map(u128::from_be_bytes);
-        state.tree.load(row[4], sum.map_err(|_length| OpenError::Damaged { row: row.clone() })?);
+    for (row, sum) in rows.scan(Space::Leaves, &leaves, Direction::Forward, 256)? {
+        let leaf = address::parse_leaf(&row).map(|(_, leaf)| leaf);
+        let sum = sum[..].try_into().ok().map(u128::from_be_bytes);
+        let (leaf, sum) = leaf.zip(sum).ok_or(OpenError::Damaged { row })?;
+        state.tree.load(leaf, sum);
     }
     Ok(state)
 }

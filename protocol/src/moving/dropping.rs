@@ -59,7 +59,7 @@ impl Moving {
             state.tree = Tree::default();
             state.verified.clear();
         }
-        effects.batch.delete_range(Space::Derived, address::leaves(slice));
+        effects.batch.delete_range(Space::Leaves, address::leaves(slice));
         self.end_work(shared, slice);
         self.dropping.insert(slice, Dropping::Buckets(None));
         effects.lane(After::Written, Event::Dropping { slice }.into());

@@ -18,8 +18,6 @@ const ROOT: u8 = 0;
 pub enum Derived {
     /// A key's expiry: deadline, then the key.
     Deadline = b'e',
-    /// A leaf of a slice's digest tree.
-    Leaf = b'd',
     /// Cells of a large key by the hash of their addresses.
     CellOrder = b'o',
     /// Sums of the cells of a large key by sub-range.
@@ -33,8 +31,7 @@ pub enum Derived {
 }
 
 impl Derived {
-    /// Those that lie by bucket and key: all of a key are one range. Leaves are not of one key, and in the
-    /// order of deadlines time comes first.
+    /// Those that lie by bucket and key: all of a key are one range. In the order of deadlines time comes first.
     pub const BY_KEY: [Derived; 5] = [
         Derived::CellOrder,
         Derived::CellSums,
@@ -333,17 +330,26 @@ pub fn derived_range(partition: Partition, what: Derived) -> KeyRange {
     KeyRange::prefix(vec![high, low, what as u8])
 }
 
-/// The address of a leaf's sum.
+/// The address of a leaf's sum, in [`Space::Leaves`](super::Space::Leaves).
 #[must_use]
 pub fn leaf(slice: Slice, leaf: u8) -> Bytes {
     let [high, low] = slice.partition.0.to_be_bytes();
-    vec![high, low, Derived::Leaf as u8, slice.replicas, leaf].into()
+    Bytes::copy_from_slice(&[high, low, slice.replicas, leaf])
 }
 
 /// The sums of all leaves of a slice.
 #[must_use]
 pub fn leaves(slice: Slice) -> KeyRange {
-    KeyRange::prefix(leaf(slice, 0).slice(..4))
+    KeyRange::prefix(leaf(slice, 0).slice(..3))
+}
+
+/// Whose sum lies at an address: how many replicas the slice has, and which leaf; `None` for bytes that no version wrote.
+#[must_use]
+pub fn parse_leaf(address: &[u8]) -> Option<(u8, u8)> {
+    match address {
+        [_, _, replicas, leaf] => Some((*replicas, *leaf)),
+        _ => None,
+    }
 }
 
 /// The rows of a bucket in a partition.
@@ -355,7 +361,7 @@ pub fn bucket_range(partition: Partition, bucket: &[u8]) -> KeyRange {
 }
 
 /// The derived rows of one use of a bucket in a partition. Not of [`Derived::Deadline`], where time comes before the
-/// bucket, nor of [`Derived::Leaf`].
+/// bucket.
 #[must_use]
 pub fn derived_bucket_range(partition: Partition, what: Derived, bucket: &[u8]) -> KeyRange {
     let mut prefix = BytesMut::with_capacity(4 + bucket.len());

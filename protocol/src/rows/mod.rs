@@ -1,6 +1,6 @@
 //! Rows: what a node keeps, and how its state machines read and change it.
 //!
-//! A storage is an ordered map from bytes to bytes in four [`Space`]s. State machines read through
+//! A storage is an ordered map from bytes to bytes in five [`Space`]s. State machines read through
 //! [`Rows`] and gather what they change in a [`Batch`]; only the driver commits. The bytes of every key are
 //! made in [`address`] and written down in `docs/formats.md`.
 
@@ -32,17 +32,20 @@ pub use whole::{WHOLE_BYTES_MAX, WHOLE_ROWS_MAX, Whole, whole};
 pub enum Space {
     /// Roots and cells of keys.
     Rows = 0,
-    /// What is derived from them: orders, digests, change numbers. Local, never replicated.
+    /// What is derived from them: orders, deadlines, marks. Local, never replicated.
     Derived = 1,
     /// Deltas kept for other nodes.
     Hints = 2,
     /// What the node knows of itself: actors, purge epochs, votes, layouts.
     Control = 3,
+    /// Leaves of the digest trees of slices: written with every change of a key, and read at a start only.
+    Leaves = 4,
 }
 
 impl Space {
     /// All of them, in order.
-    pub const ALL: [Space; 4] = [Space::Rows, Space::Derived, Space::Hints, Space::Control];
+    pub const ALL: [Space; 5] =
+        [Space::Rows, Space::Derived, Space::Hints, Space::Control, Space::Leaves];
 }
 
 /// Keys from `from` up to, and not with, `to`.
