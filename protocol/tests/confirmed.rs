@@ -12,6 +12,8 @@ use coterie_protocol::Liveness;
 use coterie_ring::{BucketPolicy, Level, NodeId};
 use coterie_wire::peer::write::WriteAnswer;
 use coterie_wire::{Answered, Body, Key, Levels, Outcome, QuorumCount, Request};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 use harness::{Cluster, key, levels};
 
@@ -218,4 +220,34 @@ fn what_depends_on_what_there_was_asks_first() {
     let request = cluster.request(&key, set("v"));
     cluster.done(owners[0], request);
     assert!(counts.borrow().0 > 0, "not every owner is there");
+}
+
+/// What one client writes after the other replaces all that was acknowledged before, whoever coordinates it and whatever
+/// that owner has missed.
+#[test]
+fn what_was_acknowledged_is_replaced_whoever_coordinates_what_comes_after() {
+    let mut again = 0;
+    for seed in 0..200 {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let (mut cluster, key, owners) = cluster();
+        let counts = counts(&mut cluster);
+        for value in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let lagging = owners[random.random_range(0..owners.len())];
+            let loses = random.random_bool(0.7);
+            cluster.lose(move |_, to, message| {
+                loses && to == lagging && matches!(message.body, Body::Write(_))
+            });
+            let request = cluster.request(&key, set(value));
+            cluster.done(owners[random.random_range(0..owners.len())], request);
+            again += counts.take().0;
+            let read = cluster.request(&key, Operation::String(StringOperation::GetSiblings));
+            let read = cluster.done(owners[random.random_range(0..owners.len())], read);
+            let [Ok(Reply::Siblings(siblings, _))] = &read.replies[..] else {
+                panic!("seed {seed}: {read:?}")
+            };
+            assert_eq!(siblings, &[value], "seed {seed}");
+            counts.take();
+        }
+    }
+    assert!(again > 100, "{again} owners were asked: too few of these writes met others");
 }
