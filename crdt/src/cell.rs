@@ -54,13 +54,14 @@ impl Cell {
         self.dots.is_empty() && self.tallies.is_empty()
     }
 
-    /// Whether a client sees it: it has a live dot, and none that removes where removal wins.
+    /// Whether a client sees it: it has a live dot, and none that removes where removal wins. A field's
+    /// deadline makes nothing visible, and time does not matter here.
     pub fn is_live(&self, kind: Kind) -> bool {
         let removed = || self.dots.iter().any(|(_, payload)| *payload == Payload::Removed);
         match kind {
             Kind::GuardedMember | Kind::DisableFlag => !self.dots.is_empty() && !removed(),
+            Kind::Field => self.has_content(),
             Kind::Register
-            | Kind::Field
             | Kind::Nested
             | Kind::Element
             | Kind::Member
@@ -70,6 +71,16 @@ impl Cell {
             | Kind::EnableFlag
             | Kind::Expiry => !self.dots.is_empty(),
         }
+    }
+
+    /// Whether a dot is more than a deadline.
+    pub(crate) fn has_content(&self) -> bool {
+        self.dots.iter().any(|(_, payload)| !payload.is_deadline())
+    }
+
+    /// Whether a dot is a deadline.
+    pub fn has_deadline(&self) -> bool {
+        self.dots.iter().any(|(_, payload)| payload.is_deadline())
     }
 
     /// Puts a dot in.
@@ -156,9 +167,14 @@ impl Cell {
         }
     }
 
-    /// The assigned dot that a last-writer-wins reading shows: the greatest stamp's.
+    /// The assigned dot that a last-writer-wins reading shows: the greatest stamp's, deadlines aside.
     pub fn winner(&self) -> Option<(Stamp, &Payload)> {
-        let stamped = self.dots.iter().filter_map(|(dot, payload)| {
+        self.latest(|payload| !payload.is_deadline())
+    }
+
+    fn latest(&self, which: impl Fn(&Payload) -> bool) -> Option<(Stamp, &Payload)> {
+        let chosen = self.dots.iter().filter(|(_, payload)| which(payload));
+        let stamped = chosen.filter_map(|(dot, payload)| {
             let dot = if mutant(Mutant::StampWithoutTieBreak) {
                 Dot::new(crate::Actor(0), 1)
             } else {
@@ -169,7 +185,7 @@ impl Cell {
         stamped.reduce(|best, next| if next.0 > best.0 { next } else { best })
     }
 
-    /// The greatest time of an assignment here.
+    /// The greatest time of an assignment here, deadlines included.
     pub fn time(&self) -> Option<HybridTime> {
         self.dots.iter().filter_map(|(_, payload)| payload.time()).max()
     }
@@ -209,9 +225,9 @@ impl Cell {
         self.dots.iter().map(|(_, payload)| rank(payload)).max().unwrap_or(0)
     }
 
-    /// When the key expires, by the latest stamp, in milliseconds since 1970.
+    /// When the key or the field expires, by the latest stamp, in milliseconds since 1970.
     pub fn deadline(&self) -> Option<u64> {
-        match self.winner()?.1 {
+        match self.latest(Payload::is_deadline)?.1 {
             Payload::Deadline(_, deadline) => *deadline,
             Payload::Present
             | Payload::Removed

@@ -55,6 +55,15 @@ pub enum Derived {
         /// Whether it has such tallies now.
         now: bool,
     },
+    /// A field gets another deadline, or one no more.
+    FieldDeadline {
+        /// Which field.
+        field: Bytes,
+        /// Milliseconds since 1970.
+        from: Option<u64>,
+        /// Milliseconds since 1970.
+        to: Option<u64>,
+    },
     /// The key's expiry changes.
     Deadline {
         /// Milliseconds since 1970.
@@ -231,6 +240,10 @@ impl<'c, C: Cells> Join<'c, C> {
             let (member, from, to) = (address.path.clone(), stored.score(), cell.score());
             self.derived.push(Derived::Score { member, from, to });
         }
+        if address.kind == Kind::Field && stored.deadline() != cell.deadline() {
+            let (field, from, to) = (address.path.clone(), stored.deadline(), cell.deadline());
+            self.derived.push(Derived::FieldDeadline { field, from, to });
+        }
         let now = cell.has_standing_tallies();
         if now != stored.has_standing_tallies() {
             self.derived.push(Derived::Tallied { address: address.clone(), now });
@@ -253,10 +266,10 @@ impl<'c, C: Cells> Join<'c, C> {
             settled.join(&std::mem::take(counting));
             settled.join(whole);
             self.root.dots_sum = 0;
-            self.root.counts.clear_live();
+            self.root.counts.clear_dots();
             if let Some(recount) = &mut self.root.recount {
                 recount.dots_sum = 0;
-                recount.counts.clear_live();
+                recount.counts.clear_dots();
             }
         } else {
             counting.join(whole);

@@ -91,7 +91,9 @@ impl Kind {
             }
             Payload::Score(..) => self == Kind::Scored,
             Payload::Rank(_) => self == Kind::Sketch,
-            Payload::Deadline(..) => self == Kind::Expiry,
+            Payload::Deadline(_, Some(_)) => matches!(self, Kind::Field | Kind::Expiry),
+            // Of fields, which hold no dot where they never expire, nobody says so.
+            Payload::Deadline(_, None) => self == Kind::Expiry,
         }
     }
 

@@ -17,7 +17,8 @@ pub enum Payload {
     Score(HybridTime, Score),
     /// A HyperLogLog register's rank, 1 to 51; read as the maximum.
     Rank(u8),
-    /// When the key expires, in milliseconds since 1970, or `None` for never; the latest stamp counts.
+    /// When the key or the field expires, in milliseconds since 1970, or `None` for never; the latest stamp
+    /// counts.
     Deadline(HybridTime, Option<u64>),
 }
 
@@ -30,6 +31,11 @@ impl Payload {
             }
             Payload::Present | Payload::Removed | Payload::Rank(_) => None,
         }
+    }
+
+    /// Whether it says when something expires, and not what it is.
+    pub fn is_deadline(&self) -> bool {
+        matches!(self, Payload::Deadline(..))
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Root {
     pub register: Cell,
     /// The cell of [`Kind::Expiry`].
     pub expiry: Cell,
-    /// How many cells of each kind are live, and how many have standing tallies.
+    /// How many cells of each kind are live, how many have standing tallies, and how many fields a deadline.
     pub counts: Counts,
     /// Sum mod 2^128 of the digests of the live dots in all rows but this one.
     pub dots_sum: u128,
@@ -48,6 +48,8 @@ pub struct Counts {
     pub tallied: u64,
     /// Cells outside the root that are stored, live or not: 0 means that there is nothing to sweep.
     pub rows: u64,
+    /// Fields with a deadline, live or not.
+    pub deadlined: u64,
 }
 
 /// A deletion of the whole key that reads apply and a job sweeps.
@@ -111,8 +113,8 @@ impl Root {
     }
 
     /// Whether a purge may drop the key: no dot is live, no tally stands, and nothing is under way that
-    /// could bring either. A deadline of what is there no more does not count, nor do tallies that were
-    /// taken back.
+    /// could bring either. The expiry of a key that is there no more does not count, nor do tallies that
+    /// were taken back; the deadline of a field does, whose mark goes with its cell.
     pub fn has_nothing_live(&self) -> bool {
         self.pending.is_none()
             && self.transfer.is_none()
@@ -147,16 +149,17 @@ impl Counts {
         self.live(kind).saturating_add(withheld.map_or(0, |slot| self.withheld[slot]))
     }
 
-    /// All numbers in the order of their encoding.
+    /// All numbers that are always there, in the order of their encoding.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
-        let Counts { live, withheld, tallied, rows } = self;
+        // Of those with a deadline, which few keys have, the encoding has another place.
+        let Counts { live, withheld, tallied, rows, deadlined: _ } = self;
         live.iter().chain(withheld).chain([tallied, rows]).copied()
     }
 
     /// From numbers in that order; as many as [`Counts::numbers`] gives.
     pub(crate) fn from_numbers<E>(mut next: impl FnMut() -> Result<u64, E>) -> Result<Counts, E> {
         let mut counts = Counts::default();
-        let Counts { live, withheld, tallied, rows } = &mut counts;
+        let Counts { live, withheld, tallied, rows, deadlined: _ } = &mut counts;
         for number in live.iter_mut().chain(withheld).chain([tallied, rows]) {
             *number = next()?;
         }
@@ -168,9 +171,10 @@ impl Counts {
         self.live.iter().all(|&count| count == 0)
     }
 
-    /// Whether no cell outside the root has a dot: what removes where removal wins counts too.
+    /// Whether no cell outside the root has a dot: what removes where removal wins counts too, and the
+    /// deadline of a field that is there no more.
     fn has_no_dots(&self) -> bool {
-        self.none_live() && self.withheld.iter().all(|&count| count == 0)
+        self.none_live() && self.withheld.iter().all(|&count| count == 0) && self.deadlined == 0
     }
 
     /// Makes every count an upper bound of what a replica with these counts joined with one with
@@ -182,11 +186,14 @@ impl Counts {
         self.withheld = Default::default();
         self.tallied = self.tallied.max(other.tallied);
         self.rows = self.rows.max(other.rows);
+        self.deadlined = self.deadlined.max(other.deadlined);
     }
 
-    pub(crate) fn clear_live(&mut self) {
+    /// Counts no dots any more.
+    pub(crate) fn clear_dots(&mut self) {
         self.live = Default::default();
         self.withheld = Default::default();
+        self.deadlined = 0;
     }
 
     /// Counts a cell of `kind` that goes from one content to another. Whether it had been counted, as far
@@ -198,6 +205,9 @@ impl Counts {
         if let Some(slot) = GUARDED_KINDS.iter().position(|&guarded| guarded == kind) {
             let withheld = |cell: &Cell| !cell.dots().is_empty() && !cell.is_live(kind);
             counted &= step(&mut self.withheld[slot], withheld(from), withheld(to));
+        }
+        if kind == Kind::Field {
+            counted &= step(&mut self.deadlined, from.has_deadline(), to.has_deadline());
         }
         counted & step(&mut self.tallied, from.has_standing_tallies(), to.has_standing_tallies())
     }

@@ -24,6 +24,7 @@ pub struct State {
     cells: BTreeMap<Address, Cell>,
     scores: BTreeSet<(Score, Bytes)>,
     tallied: BTreeSet<Address>,
+    deadlines: BTreeSet<(u64, Bytes)>,
 }
 
 impl State {
@@ -40,12 +41,21 @@ impl State {
             .collect();
         let tallied = cells.iter().filter(|(_, cell)| cell.has_standing_tallies());
         let tallied = tallied.map(|(address, _)| address.clone()).collect();
-        State { root, cells, scores, tallied }
+        let fields = cells.iter().filter(|(address, _)| address.kind == crate::Kind::Field);
+        let deadlines = fields
+            .filter_map(|(address, cell)| Some((cell.deadline()?, address.path.clone())))
+            .collect();
+        State { root, cells, scores, tallied, deadlines }
     }
 
     /// The rows outside the root.
     pub fn cells(&self) -> &BTreeMap<Address, Cell> {
         &self.cells
+    }
+
+    /// Fields with a deadline, in the order of these, in milliseconds since 1970.
+    pub fn deadlines(&self) -> &BTreeSet<(u64, Bytes)> {
+        &self.deadlines
     }
 
     /// The digest of the key.
@@ -78,6 +88,14 @@ impl State {
                 }
                 Derived::Tallied { address, now: false } => {
                     self.tallied.remove(&address);
+                }
+                Derived::FieldDeadline { field, from, to } => {
+                    if let Some(deadline) = from {
+                        self.deadlines.remove(&(deadline, field.clone()));
+                    }
+                    if let Some(deadline) = to {
+                        self.deadlines.insert((deadline, field));
+                    }
                 }
                 Derived::Deadline { .. } => {}
             }

@@ -9,8 +9,8 @@ use coterie_crdt::encoding::{
     encode_root,
 };
 use coterie_crdt::operation::{
-    Contents, Expire, HyperLogLogOperation, Item, KeyOperation, Operation, Reply, SetCondition,
-    SetKind, SetOperation, SetVerb, StringOperation,
+    Contents, Expire, HashOperation, HyperLogLogOperation, Item, KeyOperation, Operation, Reply,
+    SetCondition, SetKind, SetOperation, SetVerb, StringOperation,
 };
 use coterie_crdt::{
     Actor, Actors, Address, AddressRange, Cell, Cells, Clock, Context, ContextToken, Delta, Dot,
@@ -59,6 +59,11 @@ fn add(members: &[&'static str]) -> Operation {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hex_bytes(text: &str) -> Vec<u8> {
+    let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
+    (0..text.len()).step_by(2).map(digits).collect()
 }
 
 fn context(dots: &[(u64, u64)]) -> Context {
@@ -193,6 +198,72 @@ fn counts_of_kinds_where_removal_wins_are_written_as_documented() {
     assert_eq!(hex(&bytes[..27]), "010401aa000000000000000300".to_owned() + &counts);
     assert_eq!(bytes.len(), 27 + 32, "then the two sums");
     assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
+}
+
+/// A replica of a hash with the fields `f`, which never expires, and `g`, which does.
+fn expiring() -> Replica {
+    let mut replica = Replica::new(0xaa);
+    replica.run(&Operation::Hash(HashOperation::Set(vec![("f".into(), "v".into())])));
+    replica.run(&Operation::Hash(HashOperation::SetExpire {
+        pairs: vec![("g".into(), "w".into())],
+        condition: SetCondition::Always,
+        expire: Expire::At(WALL_MILLIS + 1),
+    }));
+    replica
+}
+
+#[test]
+fn a_field_with_a_deadline_is_written_as_documented() {
+    let mut replica = expiring();
+    let cell = replica.state.cell(&Address::new(Kind::Field, "g")).expect("set");
+    let bytes = encode_cell(cell);
+    let (time, later) = ("01000068e5cf8b01", "02000068e5cf8b01");
+    let [value, deadline] = ["aa0000000000000002 02", "aa0000000000000003 05"];
+    let expected = format!("01 02 {value} {time} 0177 {deadline} {later} 0168e5cf8b010000 00");
+    assert_eq!(hex(&bytes), expected.replace(' ', ""));
+    assert_eq!(decode_cell(Kind::Field, &bytes.into()).as_ref(), Ok(cell));
+    let never = [&hex_bytes("0101aa000000000000000306")[..], &[0; 8], &[0]].concat();
+    let refused = Err(DecodeError::NotCanonical("payload of this kind of cell"));
+    assert_eq!(decode_cell(Kind::Field, &never.into()), refused, "no deadline is no dot");
+    let (reply, _) = replica.run(&Operation::Key(KeyOperation::Contents));
+    let Reply::Contents(Some(contents)) = reply else { panic!("the key is there") };
+    let bytes = encode_contents(&contents);
+    assert_eq!(
+        hex(&bytes),
+        "0100 02 020166 02 0176 020167 05 0177 0168e5cf8b010000".replace(' ', "")
+    );
+    assert_eq!(decode_contents(&bytes.into()), Ok(*contents));
+}
+
+#[test]
+fn a_root_counts_fields_with_a_deadline_as_documented() {
+    let mut replica = expiring();
+    let root = replica.state.root().expect("written");
+    let bytes = encode_root(root);
+    let counts = "02000000000000000000 0000 00 02 01".replace(' ', "");
+    assert_eq!(hex(&bytes[..28]), "014401aa000000000000000300".to_owned() + &counts);
+    assert_eq!(bytes.len(), 28 + 32, "then the two sums");
+    assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
+    // Of a recount, which has not come to the second field, too.
+    replica.state.apply(recount(&replica.state, 1));
+    let root = replica.state.root().expect("written");
+    let bytes = encode_root(root);
+    assert_eq!(bytes[1], 0b110_0100);
+    let recounted = "01 020166 01000000000000000000 0000 00 01 00".replace(' ', "");
+    assert_eq!(hex(&bytes[28 + 32..][..19]), recounted);
+    assert_eq!(decode_root(&bytes.into()).as_ref(), Ok(root));
+    // Where there are none, nothing says so.
+    let names = vec!["g".into()];
+    replica.run(&Operation::Hash(HashOperation::Persist(names)));
+    while replica.state.root().is_some_and(|root| root.recount.is_some()) {
+        replica.state.apply(recount(&replica.state, 1));
+    }
+    let bytes = encode_root(replica.state.root().expect("written"));
+    assert_eq!(bytes[1], 0b100);
+    let mut none = bytes.clone();
+    none[1] |= 1 << 6;
+    none.insert(13 + 14, 0);
+    assert_eq!(decode_root(&none.into()), Err(DecodeError::NotCanonical("no deadlines")));
 }
 
 #[test]
@@ -420,6 +491,7 @@ fn every_part_of_a_root_comes_back() {
     let contents = Contents {
         cells: vec![
             (Address::new(Kind::Field, "f"), Item::Value("v".into())),
+            (Address::new(Kind::Field, "g"), Item::ValueUntil("w".into(), 7)),
             (Address::new(Kind::Sketch, vec![0, 7]), Item::Rank(51)),
         ],
         deadline: Some(9),

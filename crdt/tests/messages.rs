@@ -87,6 +87,7 @@ fn contents(parts: &Parts) -> Contents {
     let Parts { a, list, number, score, .. } = parts.clone();
     let mut cells = vec![
         (Address::REGISTER, Item::Value(a.clone())),
+        (Address::new(Kind::Field, a.clone()), Item::ValueUntil(a.clone(), number.unsigned_abs())),
         (Address::new(Kind::Scored, a), Item::Score(score)),
         (Address::new(Kind::Sketch, vec![0, 7]), Item::Rank(51)),
         (Address::new(Kind::EnableFlag, ""), Item::Present),
@@ -179,7 +180,9 @@ fn string(parts: &Parts) -> impl Iterator<Item = StringOperation> {
 
 fn hash(parts: &Parts) -> impl Iterator<Item = HashOperation> {
     let Parts { a, list, number, .. } = parts.clone();
-    let pairs = list.iter().map(|field| (field.clone(), a.clone())).collect();
+    let pairs: Vec<_> = list.iter().map(|field| (field.clone(), a.clone())).collect();
+    let expire = Expire::At(number.unsigned_abs());
+    let condition = SetCondition::IfAbsent;
     let count = number.unsigned_abs();
     [
         HashOperation::Get(list.clone()),
@@ -189,15 +192,22 @@ fn hash(parts: &Parts) -> impl Iterator<Item = HashOperation> {
         HashOperation::Count,
         HashOperation::Contains(a.clone()),
         HashOperation::Length(a.clone()),
-        HashOperation::Set(pairs),
+        HashOperation::Set(pairs.clone()),
         HashOperation::SetIfAbsent { field: a.clone(), value: a.clone() },
         HashOperation::Remove(list.clone()),
-        HashOperation::GetDelete(list),
+        HashOperation::GetDelete(list.clone()),
         HashOperation::IncrementBy { field: a.clone(), by: number },
         HashOperation::IncrementByFloat { field: a.clone(), by: a.clone() },
         HashOperation::Random(count),
         HashOperation::RandomRepeated(count),
         HashOperation::Scan { after: Some(a), count: 9 },
+        HashOperation::ExpireAt { fields: list.clone(), at: count, condition: Condition::IfLater },
+        HashOperation::TimeToLive(list.clone()),
+        HashOperation::ExpireTime(list.clone()),
+        HashOperation::Persist(list.clone()),
+        HashOperation::GetExpire { fields: list.clone(), expire: Expire::Never },
+        HashOperation::SetExpire { pairs, condition, expire },
+        HashOperation::RemoveExpired(list),
     ]
     .into_iter()
 }

@@ -108,6 +108,11 @@ pub fn encode_contents(contents: &Contents) -> Vec<u8> {
                 out.extend_from_slice(&score.get().to_le_bytes());
             }
             Item::Rank(rank) => out.extend_from_slice(&[4, *rank]),
+            Item::ValueUntil(value, deadline) => {
+                out.push(5);
+                put_bytes(&mut out, value);
+                out.extend_from_slice(&deadline.to_le_bytes());
+            }
         }
     }
     out
@@ -128,6 +133,7 @@ pub fn decode_contents(bytes: &Bytes) -> Result<Contents, DecodeError> {
             2 => Item::Value(reader.bytes()?),
             3 => Item::Score(reader.score()?),
             4 => Item::Rank(reader.byte()?),
+            5 => Item::ValueUntil(reader.bytes()?, reader.u64()?),
             value => return Err(DecodeError::UnknownTag { what: "item", value }),
         };
         if !item.fits(address.kind) || cells.last().is_some_and(|(last, _)| *last >= address) {

@@ -18,7 +18,9 @@ const COUNTS: u8 = 1 << 2;
 const PENDING: u8 = 1 << 3;
 const TRANSFER: u8 = 1 << 4;
 const RECOUNT: u8 = 1 << 5;
-const KNOWN: u8 = (1 << 6) - 1;
+/// Counts of fields with a deadline follow: where there are any.
+const DEADLINES: u8 = 1 << 6;
+const KNOWN: u8 = (1 << 7) - 1;
 
 /// The root row of a key.
 pub fn encode_root(root: &Root) -> Vec<u8> {
@@ -50,6 +52,7 @@ fn root_bytes(root: &Root) -> usize {
 
 pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
     let counted = root.dots_sum != 0 || root.tallies_sum != 0 || root.counts != Counts::default();
+    let deadlines = has_deadlines(root);
     let flags = [
         (!root.register.is_empty(), REGISTER),
         (!root.expiry.is_empty(), EXPIRY),
@@ -57,6 +60,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         (root.pending.is_some(), PENDING),
         (root.transfer.is_some(), TRANSFER),
         (root.recount.is_some(), RECOUNT),
+        (deadlines, DEADLINES),
     ];
     out.push(flags.into_iter().map(|(set, flag)| u8::from(set) * flag).sum());
     encode_context(out, &root.context);
@@ -66,7 +70,7 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
         }
     }
     if counted {
-        put_totals(out, &root.counts, [root.dots_sum, root.tallies_sum]);
+        put_totals(out, &root.counts, [root.dots_sum, root.tallies_sum], deadlines);
     }
     if let Some(pending) = &root.pending {
         encode_context(out, &pending.settled);
@@ -79,12 +83,21 @@ pub(super) fn put_root(out: &mut Vec<u8>, root: &Root) {
     }
     if let Some(Recount { cursor, counts, dots_sum, tallies_sum }) = root.recount.as_deref() {
         put_cursor(out, cursor.as_ref());
-        put_totals(out, counts, [*dots_sum, *tallies_sum]);
+        put_totals(out, counts, [*dots_sum, *tallies_sum], deadlines);
     }
 }
 
-fn put_totals(out: &mut Vec<u8>, counts: &Counts, sums: [u128; 2]) {
+/// Whether the root counts a field with a deadline, or a recount of it does.
+fn has_deadlines(root: &Root) -> bool {
+    let recounted = root.recount.as_ref().is_some_and(|recount| recount.counts.deadlined > 0);
+    root.counts.deadlined > 0 || recounted
+}
+
+fn put_totals(out: &mut Vec<u8>, counts: &Counts, sums: [u128; 2], deadlines: bool) {
     counts.numbers().for_each(|number| put_varint(out, number));
+    if deadlines {
+        put_varint(out, counts.deadlined);
+    }
     sums.into_iter().for_each(|sum| out.extend_from_slice(&sum.to_le_bytes()));
 }
 
@@ -98,11 +111,12 @@ fn put_cursor(out: &mut Vec<u8>, cursor: Option<&Address>) {
 impl Reader<'_> {
     pub(super) fn root(&mut self) -> Result<Root, DecodeError> {
         let flags = self.flags("root flags", KNOWN)?;
+        let deadlines = flags & DEADLINES != 0;
         let mut root = Root { context: self.context()?, ..Root::default() };
         root.register = self.resident(flags & REGISTER != 0, Kind::Register)?;
         root.expiry = self.resident(flags & EXPIRY != 0, Kind::Expiry)?;
         if flags & COUNTS != 0 {
-            (root.counts, root.dots_sum, root.tallies_sum) = self.totals()?;
+            (root.counts, root.dots_sum, root.tallies_sum) = self.totals(deadlines)?;
             if root.dots_sum == 0 && root.tallies_sum == 0 && root.counts == Counts::default() {
                 return Err(DecodeError::NotCanonical("counts of nothing"));
             }
@@ -121,8 +135,11 @@ impl Reader<'_> {
         }
         if flags & RECOUNT != 0 {
             let cursor = self.cursor()?;
-            let (counts, dots_sum, tallies_sum) = self.totals()?;
+            let (counts, dots_sum, tallies_sum) = self.totals(deadlines)?;
             root.recount = Some(Box::new(Recount { cursor, counts, dots_sum, tallies_sum }));
+        }
+        if deadlines != has_deadlines(&root) {
+            return Err(DecodeError::NotCanonical("no deadlines"));
         }
         let seen = |address: Address| {
             let mut dots = root.resident(address.kind).dots().iter();
@@ -135,8 +152,12 @@ impl Reader<'_> {
         }
     }
 
-    fn totals(&mut self) -> Result<(Counts, u128, u128), DecodeError> {
-        Ok((Counts::from_numbers(|| self.count())?, self.u128()?, self.u128()?))
+    fn totals(&mut self, deadlines: bool) -> Result<(Counts, u128, u128), DecodeError> {
+        let mut counts = Counts::from_numbers(|| self.count())?;
+        if deadlines {
+            counts.deadlined = self.count()?;
+        }
+        Ok((counts, self.u128()?, self.u128()?))
     }
 
     fn cursor(&mut self) -> Result<Option<Address>, DecodeError> {

@@ -33,6 +33,8 @@ pub enum Item {
     Score(Score),
     /// A HyperLogLog register's rank.
     Rank(u8),
+    /// A field that expires, and when, in milliseconds since 1970.
+    ValueUntil(Bytes, u64),
 }
 
 impl Item {
@@ -53,6 +55,7 @@ impl Item {
             }
             Item::Score(_) => kind == Kind::Scored,
             Item::Rank(rank) => kind == Kind::Sketch && (1..=51).contains(rank),
+            Item::ValueUntil(..) => kind == Kind::Field,
         }
     }
 }
@@ -81,7 +84,11 @@ impl Contents {
                     let item = match kind {
                         Kind::Scored => Item::Score(cell.score()?),
                         Kind::Sketch if cell.rank() > 0 => Item::Rank(cell.rank()),
-                        Kind::Field | Kind::Nested | Kind::Element => Item::Value(value_of(&cell)?),
+                        Kind::Field => match (value_of(&cell)?, cell.deadline()) {
+                            (value, None) => Item::Value(value),
+                            (value, Some(deadline)) => Item::ValueUntil(value, deadline),
+                        },
+                        Kind::Nested | Kind::Element => Item::Value(value_of(&cell)?),
                         Kind::Register
                         | Kind::Member
                         | Kind::GuardedMember
@@ -107,7 +114,7 @@ impl Contents {
             }
             match item {
                 Item::Value(element) if address.kind == Kind::Element => limits.element(element)?,
-                Item::Value(value) => limits.value(value.len())?,
+                Item::Value(value) | Item::ValueUntil(value, _) => limits.value(value.len())?,
                 Item::Present | Item::Score(_) | Item::Rank(_) => {}
             }
         }
@@ -125,10 +132,15 @@ impl Contents {
             }
             draft.assign(address.clone(), |time| match item {
                 Item::Present => Payload::Present,
-                Item::Value(value) => Payload::Value(time, value.clone()),
+                Item::Value(value) | Item::ValueUntil(value, _) => {
+                    Payload::Value(time, value.clone())
+                }
                 Item::Score(score) => Payload::Score(time, *score),
                 Item::Rank(rank) => Payload::Rank(*rank),
             })?;
+            if let Item::ValueUntil(_, deadline) = item {
+                draft.put_deadline(address.clone(), *deadline)?;
+            }
         }
         self.deadline.map_or(Ok(()), |deadline| set_expiry(draft, Expire::At(deadline)))
     }

@@ -7,12 +7,16 @@ use crate::cells::{Cells, Direction};
 use crate::footprint::{Footprint, Need};
 use crate::kind::{Kind, Shown};
 use crate::operation::draft::Draft;
+use crate::operation::hash_expiry::{self, expire, persist, remove_expired, set_until, times};
 use crate::operation::number::{NumberIn, increment, increment_float, value_of};
 use crate::operation::set::{choose, choose_repeated, values};
-use crate::operation::{OpError, Reply};
+use crate::operation::{Condition, Expire, OpError, Reply, SetCondition};
 use crate::payload::Payload;
 
 /// An operation on a hash.
+///
+/// A field that has expired is not there, but for `HLEN` and what tells whether the key is: it counts until
+/// it is removed.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum HashOperation {
@@ -30,9 +34,9 @@ pub enum HashOperation {
     Contains(Bytes),
     /// `HSTRLEN`, in bytes.
     Length(Bytes),
-    /// `HSET`, `HMSET`: how many of the fields are new.
+    /// `HSET`, `HMSET`: how many of the fields are new. None of them expires any more.
     Set(Vec<(Bytes, Bytes)>),
-    /// `HSETNX`: 1 if the field was not there and is set.
+    /// `HSETNX`: 1 if the field was not there and is set, never to expire.
     SetIfAbsent {
         /// Which field.
         field: Bytes,
@@ -68,6 +72,41 @@ pub enum HashOperation {
         /// How many at most.
         count: usize,
     },
+    /// `HPEXPIREAT` and its like, for each field: 1 if it was set, 0 if the condition did not hold, 2 if the
+    /// field was removed as the time has passed, −2 if it is not there.
+    ExpireAt {
+        /// Which fields.
+        fields: Vec<Bytes>,
+        /// When, in milliseconds since 1970.
+        at: u64,
+        /// Whether to, given when the field expires so far.
+        condition: Condition,
+    },
+    /// `HPTTL`, for each field: milliseconds; −1 where it never expires, −2 where it is not there.
+    TimeToLive(Vec<Bytes>),
+    /// `HPEXPIRETIME`, for each field: milliseconds since 1970; −1 and −2 as for `TimeToLive`.
+    ExpireTime(Vec<Bytes>),
+    /// `HPERSIST`, for each field: 1 if it would have expired; −1 and −2 as for `TimeToLive`.
+    Persist(Vec<Bytes>),
+    /// `HGETEX`: the value of each field, and says when those that are there expire.
+    GetExpire {
+        /// Which fields.
+        fields: Vec<Bytes>,
+        /// When. A time that has passed removes them.
+        expire: Expire,
+    },
+    /// `HSETEX`: 1 if the fields were set.
+    SetExpire {
+        /// Fields with their values.
+        pairs: Vec<(Bytes, Bytes)>,
+        /// Whether to, given which of the fields are there.
+        condition: SetCondition,
+        /// When they expire. A time that has passed removes them.
+        expire: Expire,
+    },
+    /// Removes what is left of fields that expired longer ago than clocks may be apart: how many. For the
+    /// key's first owner.
+    RemoveExpired(Vec<Bytes>),
 }
 
 impl HashOperation {
@@ -75,13 +114,19 @@ impl HashOperation {
         match self {
             HashOperation::Get(fields)
             | HashOperation::Remove(fields)
-            | HashOperation::GetDelete(fields) => Footprint::cells(fields.iter().map(address)),
+            | HashOperation::GetDelete(fields)
+            | HashOperation::ExpireAt { fields, .. }
+            | HashOperation::TimeToLive(fields)
+            | HashOperation::ExpireTime(fields)
+            | HashOperation::Persist(fields)
+            | HashOperation::GetExpire { fields, .. }
+            | HashOperation::RemoveExpired(fields) => Footprint::cells(fields.iter().map(address)),
             HashOperation::Contains(field)
             | HashOperation::Length(field)
             | HashOperation::SetIfAbsent { field, .. }
             | HashOperation::IncrementBy { field, .. }
             | HashOperation::IncrementByFloat { field, .. } => Footprint::cell(address(field)),
-            HashOperation::Set(pairs) => {
+            HashOperation::Set(pairs) | HashOperation::SetExpire { pairs, .. } => {
                 Footprint::cells(pairs.iter().map(|(field, _)| address(field)))
             }
             HashOperation::Count => Footprint::derived(Need::Counts),
@@ -101,7 +146,12 @@ impl HashOperation {
             | HashOperation::Remove(_)
             | HashOperation::GetDelete(_)
             | HashOperation::IncrementBy { .. }
-            | HashOperation::IncrementByFloat { .. } => true,
+            | HashOperation::IncrementByFloat { .. }
+            | HashOperation::ExpireAt { .. }
+            | HashOperation::Persist(_)
+            | HashOperation::GetExpire { .. }
+            | HashOperation::SetExpire { .. }
+            | HashOperation::RemoveExpired(_) => true,
             HashOperation::Get(_)
             | HashOperation::All
             | HashOperation::Fields
@@ -111,7 +161,9 @@ impl HashOperation {
             | HashOperation::Length(_)
             | HashOperation::Random(_)
             | HashOperation::RandomRepeated(_)
-            | HashOperation::Scan { .. } => false,
+            | HashOperation::Scan { .. }
+            | HashOperation::TimeToLive(_)
+            | HashOperation::ExpireTime(_) => false,
         }
     }
 
@@ -120,7 +172,10 @@ impl HashOperation {
     }
 
     pub(super) fn apply<C: Cells>(&self, draft: &mut Draft<'_, '_, C>) -> Result<Reply, OpError> {
-        draft.expect(Shown::Hash)?;
+        // What has expired is removed whether or not another type hides it.
+        if !matches!(self, HashOperation::RemoveExpired(_)) {
+            draft.expect(Shown::Hash)?;
+        }
         match self {
             HashOperation::Get(fields) => {
                 Ok(Reply::Values(fields.iter().map(|field| read(draft, field)).collect()))
@@ -174,11 +229,44 @@ impl HashOperation {
                 choose_repeated(&all(draft), *count, draft).map(Reply::Pairs)
             }
             HashOperation::Scan { after, count } => Ok(Reply::Pairs(pairs(draft, after, *count))),
+            HashOperation::ExpireAt { fields, at, condition } => {
+                hash_expiry::each(draft, fields, |draft, field| {
+                    expire(draft, field, *at, *condition)
+                })
+            }
+            HashOperation::TimeToLive(fields) => {
+                let now = draft.wall_millis();
+                Ok(times(draft, fields, |deadline| deadline.saturating_sub(now)))
+            }
+            HashOperation::ExpireTime(fields) => Ok(times(draft, fields, |deadline| deadline)),
+            HashOperation::Persist(fields) => hash_expiry::each(draft, fields, persist),
+            HashOperation::GetExpire { fields, expire } => {
+                let mut found = Vec::with_capacity(fields.len());
+                for field in fields {
+                    found.push(read(draft, field));
+                    hash_expiry::change(draft, field, *expire)?;
+                }
+                Ok(Reply::Values(found))
+            }
+            HashOperation::SetExpire { pairs, condition, expire } => {
+                check(draft, pairs)?;
+                let mut fields = pairs.iter().map(|(field, _)| address(field));
+                let holds = match condition {
+                    SetCondition::Always => true,
+                    SetCondition::IfAbsent => !fields.any(|field| draft.has(&field)),
+                    SetCondition::IfPresent => fields.all(|field| draft.has(&field)),
+                };
+                if holds {
+                    pairs.iter().try_for_each(|pair| set_until(draft, pair, *expire))?;
+                }
+                Ok(Reply::flag(holds))
+            }
+            HashOperation::RemoveExpired(fields) => remove_expired(draft, fields),
         }
     }
 }
 
-fn address(field: &Bytes) -> Address {
+pub(super) fn address(field: &Bytes) -> Address {
     Address::new(Kind::Field, field.clone())
 }
 
@@ -210,10 +298,7 @@ fn pairs<C: Cells>(
 
 /// How many of the fields are new.
 fn set<C: Cells>(draft: &mut Draft<'_, '_, C>, pairs: &[(Bytes, Bytes)]) -> Result<Reply, OpError> {
-    for (field, value) in pairs {
-        draft.limits().element(field)?;
-        draft.limits().value(value.len())?;
-    }
+    check(draft, pairs)?;
     let mut new = 0;
     for (field, value) in pairs {
         let address = address(field);
@@ -223,11 +308,22 @@ fn set<C: Cells>(draft: &mut Draft<'_, '_, C>, pairs: &[(Bytes, Bytes)]) -> Resu
     Ok(Reply::Integer(new))
 }
 
-/// Whether the field was there.
-fn remove<C: Cells>(draft: &mut Draft<'_, '_, C>, field: &Bytes) -> Result<bool, OpError> {
+/// Refuses what is larger than clients may write.
+fn check<C: Cells>(draft: &Draft<'_, '_, C>, pairs: &[(Bytes, Bytes)]) -> Result<(), OpError> {
+    pairs.iter().try_for_each(|(field, value)| {
+        draft.limits().element(field)?;
+        draft.limits().value(value.len())
+    })
+}
+
+/// Whether the field was there. Of one that has expired, what is left goes.
+pub(super) fn remove<C: Cells>(
+    draft: &mut Draft<'_, '_, C>,
+    field: &Bytes,
+) -> Result<bool, OpError> {
     let address = address(field);
     let was = draft.has(&address);
-    if was {
+    if was || draft.has_expired(&address) {
         draft.remove(address)?;
     }
     Ok(was)

@@ -53,21 +53,21 @@ pub enum KeyOperation {
     Kinds,
 }
 
-/// When an expiry is set.
+/// When an expiry is set, of a key or of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Condition {
     /// Always.
     Always,
-    /// `NX`: if the key never expires.
+    /// `NX`: if there is none.
     IfNever,
-    /// `XX`: if the key expires.
+    /// `XX`: if there is one.
     IfAny,
     /// `GT`: if it is later than the one there is; never is later than all.
     IfLater,
     /// `LT`: if it is earlier than the one there is; never is later than all.
     IfEarlier,
-    /// `XX LT`: if the key expires, and it is earlier.
+    /// `XX LT`: if there is one, and it is earlier.
     IfAnyAndEarlier,
 }
 
@@ -184,7 +184,7 @@ impl KeyOperation {
 }
 
 impl Condition {
-    fn holds(self, before: Option<u64>, at: u64) -> bool {
+    pub(super) fn holds(self, before: Option<u64>, at: u64) -> bool {
         match self {
             Condition::Always => true,
             Condition::IfNever => before.is_none(),

@@ -135,6 +135,9 @@ impl MapOperation {
             MapOperation::Remove { path, cells_max } => {
                 let own = path.address();
                 // The range holds a nested cell, but not a field.
+                if draft.has_expired(&own) {
+                    draft.remove(own.clone())?;
+                }
                 let field = (own.kind == Kind::Field && draft.has(&own)).then_some(own);
                 let range = path.under();
                 let under = draft.scan(&range, Direction::Forward);

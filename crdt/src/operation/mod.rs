@@ -10,6 +10,7 @@ mod draft;
 mod error;
 mod flag;
 mod hash;
+mod hash_expiry;
 mod hyperloglog;
 mod key;
 mod limits;
@@ -131,9 +132,18 @@ impl Operation {
     }
 
     /// Whether it [observes](Operation::observes) a key with this root: a write to one that has expired
-    /// removes what is left of it first, and may remove only what it has seen.
+    /// removes what is left of it first, and may remove only what it has seen; so does one to a field.
     pub fn observes_over(&self, root: Option<&Root>, wall_millis: u64) -> bool {
-        self.observes() || self.removes_expired(root, wall_millis)
+        self.observes()
+            || self.removes_expired(root, wall_millis)
+            || self.may_meet_expired_fields(root)
+    }
+
+    /// Whether a field that it writes to may have expired: which of them have a deadline the root does not
+    /// tell.
+    fn may_meet_expired_fields(&self, root: Option<&Root>) -> bool {
+        let on_fields = matches!(self, Operation::Hash(_) | Operation::Map(_));
+        on_fields && self.writes() && root.is_some_and(|root| root.counts.deadlined > 0)
     }
 
     /// What it answers, and what it changes.

@@ -56,7 +56,7 @@ impl Reading {
     /// The winning assignment plus what was added to it since. Increments concurrent with the
     /// assignment of something that is no number are not shown.
     fn of(cell: &Cell) -> Reading {
-        if cell.dots().is_empty() {
+        if !cell.has_content() {
             return Reading::Nothing;
         }
         let sum = cell.decimal_sum();

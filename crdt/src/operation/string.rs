@@ -66,25 +66,25 @@ pub enum StringOperation {
     },
 }
 
-/// When a `SET` assigns.
+/// When a `SET` or `HSETEX` assigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum SetCondition {
     /// Always.
     Always,
-    /// `NX`: if the key is not there.
+    /// `NX`: if the key is not there; of fields, if none is.
     IfAbsent,
-    /// `XX`: if the key is there.
+    /// `XX`: if the key is there; of fields, if all are.
     IfPresent,
 }
 
-/// What becomes of a key's expiry.
+/// What becomes of the expiry of a key or a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Expire {
     /// It stays as it is: `KEEPTTL`.
     Keep,
-    /// The key never expires: a plain `SET`, `PERSIST`.
+    /// It never expires: a plain `SET`, `PERSIST`.
     Never,
     /// At this time, in milliseconds since 1970.
     At(u64),

@@ -49,6 +49,18 @@ pub(crate) fn operations() -> Vec<Operation> {
             HashOperation::Remove(vec![a.clone(), b.clone()]),
             HashOperation::All,
             HashOperation::Count,
+            HashOperation::ExpireAt {
+                fields: vec![a.clone(), b.clone()],
+                at: u64::MAX,
+                condition: Condition::IfEarlier,
+            },
+            HashOperation::SetExpire {
+                pairs: vec![(a.clone(), b.clone())],
+                condition: SetCondition::Always,
+                expire: Expire::Keep,
+            },
+            HashOperation::Persist(vec![a.clone()]),
+            HashOperation::RemoveExpired(vec![a.clone(), b.clone()]),
         ]
         .map(Operation::Hash),
     );

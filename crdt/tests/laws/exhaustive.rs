@@ -82,6 +82,11 @@ fn expiring_hashes() {
 }
 
 #[test]
+fn hashes_with_expiring_fields() {
+    holds_for(&subject::hash_of_expiring_fields());
+}
+
+#[test]
 fn several_kinds_under_one_key() {
     holds_for(&subject::kinds());
 }

@@ -5,7 +5,9 @@
 //! and with whatever missing, is then set arithmetic: writes received, less writes killed.
 
 use bytes::Bytes;
-use coterie_crdt::Kind;
+use coterie_crdt::{Delta, Kind, Payload};
+
+use crate::subject::place;
 
 /// A set of events, by index.
 pub(crate) type Events = u64;
@@ -36,8 +38,14 @@ pub(crate) enum Content {
     Score(f64),
     /// A HyperLogLog register's rank.
     Rank(u8),
-    /// When the key expires.
+    /// When the key or the field expires.
     Deadline(Option<u64>),
+}
+
+impl Content {
+    fn is_deadline(self) -> bool {
+        matches!(self, Content::Deadline(_))
+    }
 }
 
 /// One write to one cell. Assignments carry the time that the operation under test gave them.
@@ -83,6 +91,8 @@ pub(crate) enum Effect {
     Add(Place, f64),
     /// Drops what is seen in the cell and takes back what was added.
     Remove(Place),
+    /// Drops just these writes.
+    Drop(Writes),
     /// Drops all that is known of the key.
     DeleteKey,
 }
@@ -143,11 +153,20 @@ impl Model {
         here.fold(0, |set, write| set | 1 << write)
     }
 
-    /// Whether a cell is there: it has a live write, and none that removes where removal wins.
+    /// Live deadlines of a cell, as a set.
+    pub(crate) fn deadlines_at(&self, view: &View, place: Place) -> Writes {
+        let deadlines = members(self.set_at(view, place))
+            .filter(|&write| self.writes[write].content.is_deadline());
+        deadlines.fold(0, |set, write| set | 1 << write)
+    }
+
+    /// Whether a cell is there: it has a live write that is not just when it expires, and none that removes
+    /// where removal wins.
     pub(crate) fn has(&self, view: &View, place: Place) -> bool {
         let guarded = matches!(place.0, Kind::GuardedMember | Kind::DisableFlag);
         let removed = guarded && self.at(view, place).any(|w| w.content == Content::Removed);
-        self.at(view, place).next().is_some() && !removed
+        let there = |w: &Write| place == EXPIRY || !w.content.is_deadline();
+        self.at(view, place).any(there) && !removed
     }
 
     /// Kinds with a cell that is there, and how many cells.
@@ -170,7 +189,7 @@ impl Model {
 
     /// The assignment to a cell that wins: the latest, then the greatest actor's last.
     pub(crate) fn winner(&self, view: &View, place: Place) -> Option<&Write> {
-        self.assigned(view, place).pop()
+        self.assigned(view, place).into_iter().rfind(|w| !w.content.is_deadline())
     }
 
     /// All live assignments to a cell, in order of time, actor and event.
@@ -191,10 +210,20 @@ impl Model {
 
     /// The key's deadline, if it has one.
     pub(crate) fn deadline(&self, view: &View) -> Option<u64> {
-        match self.winner(view, EXPIRY)?.content {
-            Content::Deadline(deadline) => deadline,
+        self.deadline_of(view, EXPIRY)
+    }
+
+    /// The deadline of the key's expiry or of a field: the latest.
+    pub(crate) fn deadline_of(&self, view: &View, place: Place) -> Option<u64> {
+        self.assigned(view, place).into_iter().rev().find_map(|w| match w.content {
+            Content::Deadline(deadline) => Some(deadline),
             _ => None,
-        }
+        })?
+    }
+
+    /// Whether a field has expired by itself.
+    pub(crate) fn has_expired(&self, view: &View, field: Place, now: u64) -> bool {
+        self.deadline_of(view, field).is_some_and(|deadline| deadline <= now)
     }
 
     /// What a reader sees at a time: nothing from the deadline on.
@@ -207,7 +236,7 @@ impl Model {
     }
 
     /// Adds an event that does `effects`, one after the other, at a replica that received `received`.
-    /// Assignments get their times by [`Model::stamp`].
+    /// Assignments get their times by [`Model::stamp_as`].
     pub(crate) fn record(&mut self, actor: usize, received: Events, now: u64, effects: &[Effect]) {
         let mut view = self.view(received);
         let event = Event { actor, received, writes: 0, kills: 0, adds: 0, takes: 0 };
@@ -222,11 +251,25 @@ impl Model {
         }
     }
 
-    /// Tells the time that the last event's assignment to a cell was given.
-    pub(crate) fn stamp(&mut self, place: Place, time: u64) {
+    /// Gives the last event's assignments the times that they have in its delta.
+    pub(crate) fn stamp_as(&mut self, delta: &Delta) {
+        for (address, cell) in delta.cells() {
+            for (_, payload) in cell.dots() {
+                if let Some(time) = payload.time() {
+                    let place = place(address, &mut self.positions);
+                    self.stamp(place, payload, time.0);
+                }
+            }
+        }
+    }
+
+    fn stamp(&mut self, place: Place, payload: &Payload, time: u64) {
         let event = self.events.len() - 1;
-        let found = self.writes.iter_mut().rev().find(|w| w.event == event && w.place == place);
-        if let Some(write) = found {
+        let is_it = |w: &&mut Write| {
+            let same = w.content.is_deadline() == payload.is_deadline();
+            w.event == event && w.place == place && same
+        };
+        if let Some(write) = self.writes.iter_mut().rev().find(is_it) {
             write.time = time;
         }
     }
@@ -264,6 +307,7 @@ impl Model {
                 self.drop_writes(view, place);
                 self.reset(view, |other| other == place);
             }
+            Effect::Drop(writes) => self.kill(view, writes),
             Effect::DeleteKey => self.delete_key(view),
         }
     }
@@ -289,6 +333,9 @@ impl Model {
         self.writes.push(Write { event, actor, place, content, time: 0 });
         view.live |= write;
         self.last().writes |= write;
+        if content.is_deadline() {
+            return;
+        }
         // What it replaced vouched for increments: whoever knows of the one knows of the other.
         let standing = members(view.adds & !view.takes);
         let here: Vec<usize> = standing.filter(|&i| self.increments[i].place == place).collect();
@@ -323,6 +370,7 @@ impl Model {
     fn add(&mut self, view: &mut View, place: Place, by: f64) {
         // What is known to be added to a cell that is not there counts no more.
         if !self.has(view, place) {
+            self.drop_writes(view, place);
             self.reset(view, |other| other == place);
         }
         let actor = self.last().actor;

@@ -11,7 +11,6 @@ use crate::actions::Action;
 use crate::model::{Model, members};
 use crate::replica::{DEADLINE, Replica, evaluate, now, swept};
 use crate::sound;
-use crate::subject::place;
 
 const ACTORS: usize = 5;
 const ELEMENTS: u8 = 6;
@@ -88,6 +87,11 @@ pub(crate) fn actions() -> Vec<Vec<Action>> {
             A::GetDelete,
         ],
         each(&|n| vec![A::FieldSet(n, 2), A::FieldIncrement(n, 4), A::FieldRemove(n)]),
+        each(&|n| {
+            let until = [A::FieldSetUntil(n, DEADLINE), A::FieldExpireAt(n, DEADLINE)];
+            let others = [A::FieldSet(n, 2), A::FieldIncrement(n, 4), A::FieldPersist(n)];
+            [&until[..], &others, &[A::FieldRemove(n), A::FieldRemoveExpired(n)]].concat()
+        }),
         [0, 1, 2, 3]
             .into_iter()
             .flat_map(|n| [A::NestedSet(n, 2), A::NestedIncrement(n, 2), A::NestedRemove(n)])
@@ -128,6 +132,7 @@ fn reads() -> Vec<Action> {
         A::GetSiblings,
         A::Fields,
         A::CountFields,
+        A::FieldExpireTimes,
         A::Nested,
         A::Ranked,
         A::CountScored,
@@ -181,12 +186,7 @@ impl World {
         }
         if let (Some(model), Some((_, effects))) = (&mut self.model, meaning) {
             model.record(actor, replica.received, time, &effects);
-            for (address, cell) in delta.cells() {
-                if let Some(time) = cell.time() {
-                    let place = place(address, &mut model.positions);
-                    model.stamp(place, time.0);
-                }
-            }
+            model.stamp_as(&delta);
         }
         replica.state.join_delta(&delta);
         replica.received |= 1 << self.deltas.len();

@@ -17,7 +17,7 @@ use crate::model::{Effect, Events, Model, View, members};
 use crate::partial;
 use crate::replica::{Replica, evaluate, now, swept};
 use crate::sound;
-use crate::subject::{Move, Subject, place};
+use crate::subject::{Move, Subject};
 use crate::violation::{Violation, ensure};
 
 /// How far a search goes.
@@ -256,12 +256,7 @@ impl<'s> Search<'s> {
         delta: &Delta,
     ) {
         self.model.record(actor, received, time, effects);
-        for (address, cell) in delta.cells() {
-            if let Some(time) = cell.time() {
-                let place = place(address, &mut self.model.positions);
-                self.model.stamp(place, time.0);
-            }
-        }
+        self.model.stamp_as(delta);
         self.deltas.push(delta.clone());
     }
 

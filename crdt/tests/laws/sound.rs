@@ -60,8 +60,13 @@ pub(crate) fn state(state: &State) -> Result<(), Violation> {
     let digest = dots_sum.wrapping_add(tallies_sum).wrapping_add(root_digest(root));
     ensure(state.digest() == digest, "the digest is that of the rows", told)?;
     let rows = state.cells().len() as u64;
-    let counted = root.counts.rows == rows && root.counts.tallied == tallied;
+    let deadlined = state.cells().iter().filter(|(_, cell)| cell.has_deadline()).count() as u64;
+    let counted = root.counts.rows == rows
+        && root.counts.tallied == tallied
+        && root.counts.deadlined == deadlined;
     ensure(counted, "counts are those of the rows", told)?;
+    let derived = State::from_rows(root.clone(), state.cells().clone());
+    ensure(*state == derived, "derived rows are those of the rows", told)?;
     for kind in COUNTED_KINDS {
         let live = state.cells().iter().filter(|(a, cell)| a.kind == kind && cell.is_live(kind));
         ensure(

@@ -144,6 +144,26 @@ pub(crate) fn expiring_hash() -> Subject {
     Subject::new("expiring hash", &moves, &[KEY_READS[0], ExpireTime, Fields]).in_time()
 }
 
+/// A hash whose fields expire one by one.
+pub(crate) fn hash_of_expiring_fields() -> Subject {
+    use Action::{
+        CountFields, FieldExpireAt, FieldExpireTimes, FieldIncrement, FieldPersist, FieldRemove,
+        FieldRemoveExpired, FieldSet, FieldSetUntil, Fields, FieldsNamed,
+    };
+    let moves = [
+        FieldSet(0, 2),
+        FieldIncrement(0, 1),
+        FieldSetUntil(0, DEADLINE),
+        FieldExpireAt(0, DEADLINE),
+        FieldPersist(0),
+        FieldRemove(0),
+        FieldRemoveExpired(0),
+        Action::Delete,
+    ];
+    let reads = [Fields, FieldsNamed, CountFields, FieldExpireTimes, KEY_READS[0], KEY_READS[1]];
+    Subject::new("hash with expiring fields", &moves, &reads).in_time()
+}
+
 pub(crate) fn kinds() -> Subject {
     use Action::{Add, Contains, Delete, Increment, Remove, Set};
     let moves = [

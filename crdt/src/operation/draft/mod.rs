@@ -23,6 +23,8 @@ use crate::stamp::HybridTime;
 
 /// A key as an evaluation sees and changes it: pending deletes applied, expired content absent, its own
 /// writes visible to what comes after them.
+///
+/// A field that has expired by itself reads as absent, and is counted until somebody removes it.
 pub(crate) struct Draft<'a, 'm, C> {
     base: &'a C,
     root: Cow<'a, Root>,
@@ -92,15 +94,36 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         self.mint.peek()
     }
 
-    /// A cell as it is now.
+    /// A cell as it is now: of a field that has expired, what is left where a cell is removed.
     pub(crate) fn cell(&self, address: &Address) -> Cow<'_, Cell> {
+        let held = self.held(address);
+        if self.is_past(address, &held) { without_dots(held) } else { held }
+    }
+
+    /// Whether a field has expired and nobody has removed it.
+    pub(crate) fn has_expired(&self, field: &Address) -> bool {
+        self.is_past(field, &self.held(field))
+    }
+
+    /// When a field expires, or has expired; where it is not there, when its last value would have.
+    pub(crate) fn field_deadline(&self, field: &Address) -> Option<u64> {
+        self.held(field).deadline()
+    }
+
+    fn is_past(&self, address: &Address, cell: &Cell) -> bool {
+        address.kind == Kind::Field
+            && cell.deadline().is_some_and(|deadline| deadline <= self.wall_millis())
+    }
+
+    /// A cell as it is now, expired or not.
+    fn held(&self, address: &Address) -> Cow<'_, Cell> {
         match self.written.binary_search_by(|written| written.address.cmp(address)) {
             Ok(at) => Cow::Borrowed(&self.written[at].seen),
             Err(_) => self.base_cell(address),
         }
     }
 
-    /// Whether the cell is live.
+    /// Whether the cell is live, and no field that has expired.
     pub(crate) fn has(&self, address: &Address) -> bool {
         self.cell(address).is_live(address.kind)
     }
@@ -119,13 +142,10 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         if !self.gone || cell.is_empty() {
             return cell;
         }
-        // Its tallies stay: an actor's next increment goes on from what it has added so far.
-        let mut tallies = cell.into_owned();
-        tallies.retain(|_, _| false);
-        Cow::Owned(tallies)
+        without_dots(cell)
     }
 
-    /// The live cells of a range as they are now, in order. Lazy.
+    /// The live cells of a range as they are now, fields that have expired aside, in order. Lazy.
     pub(crate) fn scan(
         &self,
         range: &AddressRange,
@@ -158,7 +178,7 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
             }
             written.pop().map(|mine| (&mine.address, Cow::Borrowed(&mine.seen)))
         });
-        merged.filter(|(address, cell)| cell.is_live(address.kind))
+        merged.filter(|(address, cell)| cell.is_live(address.kind) && !self.is_past(address, cell))
     }
 
     /// Live members of the sorted set by score and then name, from an end of the bounds. Lazy.
@@ -304,4 +324,12 @@ impl<'a, 'm, C: Cells> Draft<'a, 'm, C> {
         let deadline = self.root.expiry.deadline().filter(|_| self.claims_nothing())?;
         self.wall_millis().checked_sub(deadline)
     }
+}
+
+/// What is left of a cell that is there no more: an actor's next increment goes on from what it has added
+/// so far.
+fn without_dots(cell: Cow<'_, Cell>) -> Cow<'_, Cell> {
+    let mut tallies = cell.into_owned();
+    tallies.retain(|_, _| false);
+    Cow::Owned(tallies)
 }

@@ -58,6 +58,7 @@ impl<C: Cells> Draft<'_, '_, C> {
     ) {
         let Written { seen, observed, .. } = &self.written[at];
         let payload = payload(self.mint.time_above(seen.time().max(*observed)));
+        let replaces_content = !payload.is_deadline();
         self.drop_dots(at, replaces);
         let dot = self.mint.dot();
         self.dots.push(dot);
@@ -66,8 +67,9 @@ impl<C: Cells> Draft<'_, '_, C> {
         delta.insert(dot, payload);
         *changed = true;
         // The dots dropped vouched for increments that a removal of the new dot has to take back too,
-        // wherever it is evaluated: so a cell without a live dot never has a standing tally.
-        if !mutant(Mutant::DropWithoutTallies) {
+        // wherever it is evaluated: so a cell without a live dot never has a standing tally. A field's
+        // deadline replaces deadlines, which vouch for none.
+        if replaces_content && !mutant(Mutant::DropWithoutTallies) {
             delta.carry_standing(seen);
         }
     }
@@ -82,6 +84,31 @@ impl<C: Cells> Draft<'_, '_, C> {
         let at = self.touch_to_write(address)?;
         self.reset_tallies(at);
         self.write(at, |_, _| true, payload);
+        Ok(())
+    }
+
+    /// As [`Draft::assign`], leaving the deadline of a field.
+    pub(crate) fn assign_until(
+        &mut self,
+        field: Address,
+        payload: impl FnOnce(HybridTime) -> Payload,
+    ) -> Result<(), OpError> {
+        let at = self.touch_to_write(field)?;
+        self.reset_tallies(at);
+        self.write(at, |_, payload| !payload.is_deadline(), payload);
+        Ok(())
+    }
+
+    /// Says when a field expires, in milliseconds since 1970, and leaves its value.
+    pub(crate) fn put_deadline(&mut self, field: Address, millis: u64) -> Result<(), OpError> {
+        let until = |time| Payload::Deadline(time, Some(millis));
+        self.put_over(field, |_, payload| payload.is_deadline(), until)
+    }
+
+    /// Drops the deadline of a field, and leaves its value.
+    pub(crate) fn drop_deadline(&mut self, field: Address) -> Result<(), OpError> {
+        let at = self.touch(field)?;
+        self.drop_dots(at, |_, payload| payload.is_deadline());
         Ok(())
     }
 
@@ -139,6 +166,8 @@ impl<C: Cells> Draft<'_, '_, C> {
         };
         let at = self.touch_to_write(address)?;
         if !live {
+            // A field that is there no more does not hand its deadline to the next one.
+            self.drop_dots(at, |_, _| true);
             self.reset_tallies(at);
         }
         self.write(at, |_, payload| *payload == Payload::Present, |_| Payload::Present);
@@ -256,12 +285,18 @@ impl<C: Cells> Draft<'_, '_, C> {
     }
 
     /// Makes ready to write a cell. The first write to a key that has expired deletes what is left of
-    /// it.
+    /// it, one to a field that has expired what is left of that.
     fn touch(&mut self, address: Address) -> Result<usize, OpError> {
         if self.gone && self.whole.is_none() && self.dots.is_empty() {
             self.delete_whole()?;
         }
-        Ok(self.touch_seen(address))
+        let expired = self.has_expired(&address);
+        let at = self.touch_seen(address);
+        if expired {
+            self.drop_dots(at, |_, _| true);
+            self.reset_tallies(at);
+        }
+        Ok(at)
     }
 
     fn touch_seen(&mut self, address: Address) -> usize {

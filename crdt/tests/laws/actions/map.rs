@@ -1,8 +1,11 @@
 //! Actions on hashes and maps with nested paths.
 
 use bytes::Bytes;
-use coterie_crdt::Kind;
-use coterie_crdt::operation::{HashOperation, MapOperation, MapPath, OpError, Operation, Reply};
+use coterie_crdt::operation::{
+    Condition, Expire, HashOperation, MapOperation, MapPath, OpError, Operation, Reply,
+    SetCondition,
+};
+use coterie_crdt::{DRIFT_MILLIS_MAX, Kind};
 
 use crate::actions::{Action, Meaning, name, string};
 use crate::model::{Content, Effect, Model, Place, View};
@@ -34,6 +37,23 @@ pub(super) fn operation(action: Action) -> Operation {
         Action::Fields => Operation::Hash(HashOperation::All),
         Action::FieldsNamed => Operation::Hash(HashOperation::Get(vec![name(0), name(1)])),
         Action::CountFields => Operation::Hash(HashOperation::Count),
+        Action::FieldSetUntil(n, at) => Operation::Hash(HashOperation::SetExpire {
+            pairs: vec![(name(n), string::value(2))],
+            condition: SetCondition::Always,
+            expire: Expire::At(at),
+        }),
+        Action::FieldExpireAt(n, at) => Operation::Hash(HashOperation::ExpireAt {
+            fields: vec![name(n)],
+            at,
+            condition: Condition::Always,
+        }),
+        Action::FieldPersist(n) => Operation::Hash(HashOperation::Persist(vec![name(n)])),
+        Action::FieldRemoveExpired(n) => {
+            Operation::Hash(HashOperation::RemoveExpired(vec![name(n)]))
+        }
+        Action::FieldExpireTimes => {
+            Operation::Hash(HashOperation::ExpireTime((0..6).map(name).collect()))
+        }
         Action::NestedSet(n, t) => {
             Operation::Map(MapOperation::Set { path: at(n), value: string::value(t) })
         }
@@ -52,10 +72,11 @@ pub(super) fn operation(action: Action) -> Operation {
     }
 }
 
-pub(super) fn meaning(action: Action, model: &Model, view: &View) -> Meaning {
+pub(super) fn meaning(action: Action, model: &Model, view: &View, now: u64) -> Meaning {
     let field = |n| Place(Kind::Field, n);
     let nested = |n| Place(Kind::Nested, n);
-    let read = |place| string::text(model, view, place);
+    let expired = |place| model.has_expired(view, place, now);
+    let read = |place| string::text(model, view, place).filter(|_| !expired(place));
     let set = |place, t: u8| {
         let put = Effect::Put(place, Content::Text(string::TEXTS[usize::from(t)]));
         (Reply::flag(read(place).is_none()), vec![Effect::Reset(place), put])
@@ -64,14 +85,26 @@ pub(super) fn meaning(action: Action, model: &Model, view: &View) -> Meaning {
         match read(place).map_or(Ok(0), |text| string::integer(&text)) {
             Err(_) => (Err(OpError::FieldNotInteger), vec![]),
             Ok(before) => {
-                (Ok(Reply::Integer(before + by)), vec![Effect::Add(place, (by * 10) as f64)])
+                let left = expired(place).then_some(Effect::Remove(place));
+                let add = Effect::Add(place, (by * 10) as f64);
+                (Ok(Reply::Integer(before + by)), left.into_iter().chain([add]).collect())
             }
         }
     };
     let remove = |places: Vec<Place>| {
-        let there: Vec<Place> = places.into_iter().filter(|&p| model.has(view, p)).collect();
-        let effects = there.iter().map(|&place| Effect::Remove(place)).collect();
-        (Reply::count(there.len()), effects)
+        let left = places.iter().filter(|&&p| model.has(view, p) || expired(p));
+        let effects = left.map(|&place| Effect::Remove(place)).collect();
+        let there = places.iter().filter(|&&p| model.has(view, p) && !expired(p));
+        (Reply::count(there.count()), effects)
+    };
+    let until = |place, at| {
+        let put = |over| Effect::PutBeside(place, Content::Deadline(Some(at)), over);
+        match read(place) {
+            None if expired(place) => (-2, vec![Effect::Remove(place)]),
+            None => (-2, vec![]),
+            Some(_) if at <= now => (2, vec![Effect::Remove(place)]),
+            Some(_) => (1, vec![put(model.deadlines_at(view, place))]),
+        }
     };
     let entries = |paths: std::ops::Range<u8>| {
         let named =
@@ -89,6 +122,37 @@ pub(super) fn meaning(action: Action, model: &Model, view: &View) -> Meaning {
         }
         Action::FieldsNamed => (Reply::Values(vec![read(field(0)), read(field(1))]), vec![]),
         Action::CountFields => (Reply::count(model.count(view, Kind::Field)), vec![]),
+        Action::FieldSetUntil(n, at) if at <= now => (Reply::flag(true), remove(vec![field(n)]).1),
+        Action::FieldSetUntil(n, at) => {
+            let deadline = Effect::PutBeside(field(n), Content::Deadline(Some(at)), 0);
+            (Reply::flag(true), set(field(n), 2).1.into_iter().chain([deadline]).collect())
+        }
+        Action::FieldExpireAt(n, at) => {
+            let (answer, effects) = until(field(n), at);
+            (Reply::Integers(vec![answer]), effects)
+        }
+        Action::FieldPersist(n) => {
+            let deadlines = model.deadlines_at(view, field(n));
+            let (answer, effects) = match read(field(n)) {
+                None => until(field(n), now),
+                Some(_) if deadlines == 0 => (-1, vec![]),
+                Some(_) => (1, vec![Effect::Drop(deadlines)]),
+            };
+            (Reply::Integers(vec![answer]), effects)
+        }
+        Action::FieldRemoveExpired(n) => {
+            let gone = model.has_expired(view, field(n), now.saturating_sub(2 * DRIFT_MILLIS_MAX));
+            let removed = gone.then_some(Effect::Remove(field(n)));
+            (Reply::flag(gone), removed.into_iter().collect())
+        }
+        Action::FieldExpireTimes => {
+            let time = |n| match (read(field(n)), model.deadline_of(view, field(n))) {
+                (None, _) => -2,
+                (Some(_), None) => -1,
+                (Some(_), Some(at)) => i64::try_from(at).expect("deadlines are small"),
+            };
+            (Reply::Integers((0..6).map(time).collect()), vec![])
+        }
         Action::NestedSet(n, t) => set(nested(n), t),
         Action::NestedIncrement(n, by) => return increment(nested(n), by),
         Action::NestedRemove(n) => remove(vec![nested(n)]),

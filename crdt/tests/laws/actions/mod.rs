@@ -54,6 +54,11 @@ pub(crate) enum Action {
     Fields,
     FieldsNamed,
     CountFields,
+    FieldSetUntil(u8, u64),
+    FieldExpireAt(u8, u64),
+    FieldPersist(u8),
+    FieldRemoveExpired(u8),
+    FieldExpireTimes,
     NestedSet(u8, u8),
     NestedIncrement(u8, i64),
     NestedRemove(u8),
@@ -128,6 +133,11 @@ impl Action {
             | A::Fields
             | A::FieldsNamed
             | A::CountFields
+            | A::FieldSetUntil(..)
+            | A::FieldExpireAt(..)
+            | A::FieldPersist(_)
+            | A::FieldRemoveExpired(_)
+            | A::FieldExpireTimes
             | A::NestedSet(..)
             | A::NestedIncrement(..)
             | A::NestedRemove(_)
@@ -178,7 +188,7 @@ impl Action {
             Family::Key => key::meaning(self, model, view, now),
             Family::String => string::meaning(self, model, view),
             Family::Set => set::meaning(self, model, view),
-            Family::Map => map::meaning(self, model, view),
+            Family::Map => map::meaning(self, model, view, now),
             Family::SortedSet => sorted_set::meaning(self, model, view),
             Family::Flag => flag::meaning(self, model, view),
             Family::List => list::meaning(self, model, view),
@@ -192,7 +202,7 @@ impl Action {
         match (self.family(), self) {
             (Family::Key, _)
             | (_, A::Set(_) | A::SetKeepingExpiry(_) | A::SetIfAbsent(_) | A::SetNumber)
-            | (_, A::Store(..)) => None,
+            | (_, A::Store(..) | A::FieldRemoveExpired(_)) => None,
             (Family::String, _) => Some(Shown::String),
             (
                 _,
@@ -229,6 +239,10 @@ impl Action {
             | A::FieldSet(n, _)
             | A::FieldIncrement(n, _)
             | A::FieldRemove(n)
+            | A::FieldSetUntil(n, _)
+            | A::FieldExpireAt(n, _)
+            | A::FieldPersist(n)
+            | A::FieldRemoveExpired(n)
             | A::NestedSet(n, _)
             | A::NestedIncrement(n, _)
             | A::NestedRemove(n)

@@ -113,7 +113,7 @@ fn assign(model: &Model, view: &View, put: Effect, keep: bool) -> Vec<Effect> {
 
 /// What a register or field reads as: the winner, plus what was added where that is a number.
 pub(crate) fn text(model: &Model, view: &View, place: Place) -> Option<Bytes> {
-    model.at(view, place).next()?;
+    model.has(view, place).then_some(())?;
     let sum = model.sum(view, place);
     let added = model.at(view, place).any(|write| write.content == Content::Present);
     match model.winner(view, place).map(|write| write.content) {
