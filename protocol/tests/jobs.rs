@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_crdt::operation::{
-    Expire, KeyOperation, Operation, Reply, SetCondition, SetOperation, SetVerb, StringOperation,
+    Condition, Expire, HashOperation, KeyOperation, Operation, Reply, SetCondition, SetOperation,
+    SetVerb, StringOperation,
 };
 use coterie_protocol::rows::address::{self, Derived, KeyPrefix};
-use coterie_protocol::rows::{MemoryStore, Space, fetch};
+use coterie_protocol::rows::{Batch, MemoryStore, Space, Store, fetch};
 use coterie_ring::{BucketPolicy, NodeId};
 use coterie_wire::Key;
 
@@ -142,6 +143,130 @@ fn nobody_but_the_first_owner_removes_what_has_expired() {
     for owner in &owners {
         assert!(cluster.root(*owner, &key).register.is_empty(), "not removed at {owner}");
     }
+}
+
+fn hash_set(fields: &[&'static str], after: Option<Duration>, cluster: &Cluster) -> Operation {
+    let expire = after.map_or(Expire::Never, |after| {
+        Expire::At(cluster.now.wall_millis + u64::try_from(after.as_millis()).unwrap())
+    });
+    let pairs = fields.iter().map(|field| (Bytes::from(*field), Bytes::from("value"))).collect();
+    let condition = SetCondition::Always;
+    Operation::Hash(HashOperation::SetExpire { pairs, condition, expire })
+}
+
+/// How many marks in the order of deadlines a node has in the partition of a key.
+fn deadlines(cluster: &Cluster, node: NodeId, key: &Key) -> usize {
+    let node = cluster.node(node);
+    let range = address::derived_range(node.view.partition(key), Derived::Deadline);
+    node.store.space(Space::Derived).keys().filter(|row| range.contains(row)).count()
+}
+
+#[test]
+fn fields_that_have_expired_are_removed_by_the_first_owner_after_twice_the_clock_bound() {
+    let mut cluster = Cluster::new(4, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    for (fields, after) in [
+        (&["a", "b"][..], Some(Duration::from_secs(10))),
+        (&["c"], Some(Duration::from_secs(60))),
+        (&["d"], None),
+    ] {
+        let set = hash_set(fields, after, &cluster);
+        let request = cluster.request(&key, set);
+        cluster.done(owners[0], request);
+    }
+    cluster.advance(Duration::from_millis(10_900));
+    for owner in &owners {
+        assert_eq!(cluster.rows(*owner, &key).cells().len(), 4, "removed before their time");
+        assert_eq!(deadlines(&cluster, *owner, &key), 3);
+    }
+    cluster.advance(Duration::from_secs(5));
+    for owner in &owners {
+        let state = cluster.rows(*owner, &key);
+        let left: Vec<&Bytes> = state.cells().keys().map(|address| &address.path).collect();
+        assert_eq!(left, ["c", "d"], "at {owner}");
+        assert_eq!(deadlines(&cluster, *owner, &key), 1);
+    }
+    cluster.advance(Duration::from_secs(60));
+    for owner in &owners {
+        assert_eq!(cluster.rows(*owner, &key).cells().len(), 1);
+        assert_eq!(cluster.root(*owner, &key).counts.deadlined, 0);
+        assert_eq!(deadlines(&cluster, *owner, &key), 0);
+    }
+    assert!(cluster.is_equal(&key));
+}
+
+#[test]
+fn fields_wait_for_the_first_owner_and_marks_move_with_the_deadline() {
+    let mut cluster = Cluster::new(4, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let set = hash_set(&["a", "b"], Some(Duration::from_secs(10)), &cluster);
+    let request = cluster.request(&key, set);
+    cluster.done(owners[0], request);
+    cluster.take_down(owners[0]);
+    let later = cluster.now.wall_millis + 600_000;
+    let operation = Operation::Hash(HashOperation::ExpireAt {
+        fields: vec!["b".into()],
+        at: later,
+        condition: Condition::IfLater,
+    });
+    let request = cluster.request(&key, operation);
+    assert_eq!(cluster.done(owners[1], request).replies, [Ok(Reply::Integers(vec![1]))]);
+    cluster.advance(Duration::from_secs(60));
+    for owner in &owners[1..] {
+        assert_eq!(cluster.rows(*owner, &key).cells().len(), 2, "it is the first owner's");
+    }
+    cluster.bring_up(owners[0]);
+    cluster.advance(Duration::from_secs(10));
+    for owner in &owners {
+        let state = cluster.rows(*owner, &key);
+        assert_eq!(state.deadlines().iter().collect::<Vec<_>>(), [&(later, Bytes::from("b"))]);
+        assert_eq!(state.cells().len(), 1, "at {owner}");
+        assert_eq!(deadlines(&cluster, *owner, &key), 1);
+    }
+}
+
+#[test]
+fn the_deadlines_of_fields_go_with_a_deleted_key() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let key = key("a");
+    let owners = cluster.owners(&key);
+    let set = hash_set(&["a", "b"], Some(Duration::from_secs(3_600)), &cluster);
+    let request = cluster.request(&key, set);
+    cluster.done(owners[0], request);
+    delete(&mut cluster, &key);
+    cluster.advance(Duration::from_secs(1));
+    for owner in owners {
+        assert!(cluster.rows(owner, &key).cells().is_empty());
+        assert_eq!(deadlines(&cluster, owner, &key), 0);
+    }
+}
+
+#[test]
+fn marks_that_nothing_bears_out_are_deleted_when_they_are_due() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let key = key("a");
+    let owner = cluster.owners(&key)[0];
+    let set = hash_set(&["a"], Some(Duration::from_secs(3_600)), &cluster);
+    let request = cluster.request(&key, set);
+    cluster.done(owner, request);
+    let index = cluster.nodes.iter().position(|node| node.id == owner).unwrap();
+    let prefix = KeyPrefix::new(cluster.nodes[index].view.partition(&key), &key);
+    let due = cluster.now.wall_millis;
+    let mut batch = Batch::new();
+    for mark in [prefix.deadline(due), prefix.field_deadline(due, b"a")] {
+        batch.put(Space::Derived, mark, Vec::new());
+    }
+    batch.put(Space::Derived, prefix.field_deadline(due + 1, b"gone"), Vec::new());
+    cluster.nodes[index].store.commit(&batch).unwrap();
+    assert_eq!(deadlines(&cluster, owner, &key), 4);
+    // A lane that begins looks at all partitions.
+    cluster.take_down(owner);
+    cluster.bring_up(owner);
+    cluster.advance(Duration::from_secs(10));
+    assert_eq!(deadlines(&cluster, owner, &key), 1);
+    assert_eq!(cluster.rows(owner, &key).cells().len(), 1);
 }
 
 #[test]

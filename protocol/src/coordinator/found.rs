@@ -126,7 +126,9 @@ fn purpose(request: &Request) -> Purpose {
             operation,
             KeyOperation::Delete | KeyOperation::RemoveExpired | KeyOperation::RemoveTallied(_)
         ),
-        Operation::Hash(operation) => matches!(operation, HashOperation::Remove(_)),
+        Operation::Hash(operation) => {
+            matches!(operation, HashOperation::Remove(_) | HashOperation::RemoveExpired(_))
+        }
         Operation::Set(operation) => matches!(operation.verb, SetVerb::Remove(_)),
         Operation::SortedSet(operation) => matches!(operation, SortedSetOperation::Remove(_)),
         Operation::String(_)

@@ -41,13 +41,31 @@ pub(super) fn depends_on_change(operation: &Operation) -> bool {
             | StringOperation::GetSiblings
             | StringOperation::PutSibling { .. } => false,
         },
-        Operation::Hash(operation) => matches!(
-            operation,
+        Operation::Hash(operation) => match operation {
             HashOperation::SetIfAbsent { .. }
-                | HashOperation::GetDelete(_)
-                | HashOperation::IncrementBy { .. }
-                | HashOperation::IncrementByFloat { .. }
-        ),
+            | HashOperation::GetDelete(_)
+            | HashOperation::IncrementBy { .. }
+            | HashOperation::IncrementByFloat { .. }
+            | HashOperation::ExpireAt { .. }
+            | HashOperation::Persist(_)
+            | HashOperation::GetExpire { .. } => true,
+            HashOperation::SetExpire { condition, .. } => *condition != SetCondition::Always,
+            HashOperation::Get(_)
+            | HashOperation::All
+            | HashOperation::Fields
+            | HashOperation::Values
+            | HashOperation::Count
+            | HashOperation::Contains(_)
+            | HashOperation::Length(_)
+            | HashOperation::Set(_)
+            | HashOperation::Remove(_)
+            | HashOperation::Random(_)
+            | HashOperation::RandomRepeated(_)
+            | HashOperation::Scan { .. }
+            | HashOperation::TimeToLive(_)
+            | HashOperation::ExpireTime(_)
+            | HashOperation::RemoveExpired(_) => false,
+        },
         Operation::Map(operation) => matches!(
             operation,
             MapOperation::IncrementBy { .. } | MapOperation::IncrementByFloat { .. }

@@ -68,7 +68,7 @@ impl Jobs {
         match event {
             Event::Deleted { .. } => Ok(Found::Nothing),
             Event::Sweep => self.sweeps.read(shared, rows).map(Found::Sweep),
-            Event::Expire => self.expiry.read(rows).map(Found::Deadlines),
+            Event::Expire => self.expiry.read(shared, rows).map(Found::Deadlines),
         }
     }
 

@@ -115,7 +115,9 @@ pub fn write(
     }
     for derived in &changes.derived {
         write_derived(&prefix, derived, batch);
-        if let Derived::Deadline { to: Some(at), .. } = derived {
+        if let Derived::Deadline { to: Some(at), .. }
+        | Derived::FieldDeadline { to: Some(at), .. } = derived
+        {
             shared.deadlines.expect(slice.partition, *at);
         }
     }
@@ -162,6 +164,10 @@ fn write_derived(prefix: &KeyPrefix, derived: &Derived, batch: &mut Batch) {
         Derived::Tallied { address, now } => {
             let address = prefix.tallied(address);
             moved((!now).then(|| address.clone()), now.then_some(address));
+        }
+        Derived::FieldDeadline { field, from, to } => {
+            let at = |millis: &Option<u64>| millis.map(|at| prefix.field_deadline(at, field));
+            moved(at(from), at(to));
         }
         Derived::Deadline { from, to } => {
             moved(from.map(|at| prefix.deadline(at)), to.map(|at| prefix.deadline(at)));

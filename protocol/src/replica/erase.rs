@@ -11,8 +11,8 @@ use crate::rows::{Batch, KeyRange, Space};
 
 /// Deletes all rows of a key, and takes it out of its leaf in the same batch (invariant 15).
 ///
-/// Without a root, which is then damaged, its share of the leaf and its mark in the order of deadlines are not
-/// known and stay: the scrub finds both.
+/// Without a root, which is then damaged, its share of the leaf is not known and stays until the scrub finds it; so do
+/// marks in the order of deadlines, of fields always, until the removal of what has expired comes upon them.
 pub(crate) fn erase(
     key: &Key,
     (partitioner, slice, tree): (Partitioner, Slice, &mut Tree),

@@ -16,7 +16,7 @@ const ROOT: u8 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Derived {
-    /// A key's expiry: deadline, then the key.
+    /// The expiry of a key or of a field: deadline, then the key, and the field's cell.
     Deadline = b'e',
     /// Cells of a large key by the hash of their addresses.
     CellOrder = b'o',
@@ -231,6 +231,17 @@ impl KeyPrefix {
         bytes.freeze()
     }
 
+    /// The address of the mark of one of the key's fields in the order of deadlines.
+    #[must_use]
+    pub fn field_deadline(&self, millis: u64, field: &[u8]) -> Bytes {
+        let key = self.deadline(millis);
+        let mut bytes = BytesMut::with_capacity(key.len() + 1 + field.len());
+        bytes.put_slice(&key);
+        bytes.put_u8(Kind::Field as u8);
+        bytes.put_slice(field);
+        bytes.freeze()
+    }
+
     fn with(&self, parts: &[&[u8]]) -> Bytes {
         let length = self.0.len() + parts.iter().map(|part| part.len()).sum::<usize>();
         let mut bytes = BytesMut::with_capacity(length);
@@ -378,12 +389,19 @@ pub fn deadline_bucket(address: &Bytes) -> Option<Bytes> {
     parse_key(address, 11).map(|(key, _)| key.bucket().clone())
 }
 
-/// Takes a mark in the order of deadlines apart: milliseconds since 1970, and the key. `None` for bytes that no version
-/// wrote.
+/// Takes a mark in the order of deadlines apart: milliseconds since 1970, the key, and the field where it is not the key
+/// that expires. `None` for bytes that no version wrote.
 #[must_use]
-pub fn parse_deadline(address: &Bytes) -> Option<(u64, Key)> {
+pub fn parse_deadline(address: &Bytes) -> Option<(u64, Key, Option<Bytes>)> {
     let millis = u64::from_be_bytes(address.get(3..11)?.try_into().ok()?);
-    Some((millis, parse_key(address, 11)?.0))
+    let (key, end) = parse_key(address, 11)?;
+    match address.get(end) {
+        None => Some((millis, key, None)),
+        Some(&kind) if kind == Kind::Field as u8 => {
+            Some((millis, key, Some(address.slice(end + 1..))))
+        }
+        Some(_) => None,
+    }
 }
 
 /// The address of a control row of a slice.

@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use coterie_crdt::operation::{
-    AddCondition, HashOperation, KeyOperation, ListEnd, ListOperation, Operation, PivotSide,
-    RangeLimit, SetKind, SetOperation, SetVerb, SortedSetOperation, SortedSetRange,
-    StringOperation, evaluate_all,
+    AddCondition, Condition, Expire, HashOperation, KeyOperation, ListEnd, ListOperation,
+    Operation, PivotSide, RangeLimit, SetCondition, SetKind, SetOperation, SetVerb,
+    SortedSetOperation, SortedSetRange, StringOperation, evaluate_all,
 };
 use coterie_crdt::{Actor, Actors, Cells, Clock, Delta, Direction, Mint, Root, Score, State};
 use rand::RngExt;
@@ -16,6 +16,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 type Random = Xoshiro256PlusPlus;
 
 pub(crate) const WALL: u64 = 1_000_000;
+
+/// How long fields live that expire: longer than any test lasts.
+const LIFETIME_MILLIS: u64 = 1_000_000_000;
 
 fn name(random: &mut Random, names: u32) -> Bytes {
     format!("{:03}", random.random_range(0..names)).into()
@@ -60,10 +63,21 @@ pub(crate) fn random(random: &mut Random, kind: u32, names: u32) -> Operation {
                 _ => SetVerb::Contains(vec![a, b]),
             },
         }),
-        1 => Operation::Hash(match random.random_range(0..6) {
+        1 => Operation::Hash(match random.random_range(0..9) {
             0..3 => HashOperation::IncrementBy { field: a, by: random.random_range(-3..9) },
             3 => HashOperation::Remove(vec![a, b]),
             4 => HashOperation::All,
+            5 => HashOperation::SetExpire {
+                pairs: vec![(a, "7".into())],
+                condition: SetCondition::Always,
+                expire: Expire::At(WALL + LIFETIME_MILLIS),
+            },
+            6 => HashOperation::ExpireAt {
+                fields: vec![a, b],
+                at: WALL + LIFETIME_MILLIS + random.random_range(1..4),
+                condition: Condition::Always,
+            },
+            7 => HashOperation::Persist(vec![a]),
             _ => HashOperation::Get(vec![a, b]),
         }),
         2 => Operation::SortedSet(sorted_set(random, a, b)),

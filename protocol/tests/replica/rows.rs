@@ -14,6 +14,9 @@ pub(crate) fn derived(prefix: &KeyPrefix, state: &State) -> Vec<Bytes> {
         if cell.has_standing_tallies() {
             rows.push(prefix.tallied(address));
         }
+        if let Some(deadline) = cell.deadline() {
+            rows.push(prefix.field_deadline(deadline, &address.path));
+        }
     }
     let deadline = state.root().and_then(|root| root.expiry.deadline());
     rows.extend(deadline.map(|at| prefix.deadline(at)));

@@ -17,7 +17,7 @@ use crate::rows::address::{self, Derived, KeyPrefix};
 use crate::rows::{Direction, KeyRange, NotResident, ReadError, Row, Rows, Space, fetch};
 use crate::strong::row as register;
 
-/// The most rows of a chunk; each may be read with two that are derived from it.
+/// The most rows of a chunk; each may be read with two that are derived from it: no field has a score.
 const CHUNK: usize = 256;
 
 /// The most cells of a large key that one event recounts.
@@ -55,6 +55,8 @@ pub(super) enum Examined {
 pub(super) struct Small {
     pub(super) stored: Stored,
     pub(super) derived: Vec<(KeyRange, Vec<Bytes>)>,
+    /// Marks of fields that are missing in the order of deadlines, with these.
+    pub(super) marks: Vec<(u64, Bytes)>,
 }
 
 /// The cells of a large key that its recount has not seen, derived rows of these that are missing, and the sum
@@ -63,6 +65,8 @@ pub(super) struct Small {
 pub(super) struct Large {
     pub(super) stored: Stored,
     pub(super) derived: Vec<Bytes>,
+    /// As of a small key.
+    pub(super) marks: Vec<(u64, Bytes)>,
     pub(super) sums: Option<u128>,
 }
 
@@ -199,8 +203,9 @@ fn small(
         cells.iter().map(|(row, value)| decode_cell_row(&prefix, row, value)).collect();
     let (Ok(root), Some(cells)) = (decode_root(root), readable(cells)?) else { return Ok(None) };
     let derived = differing(&prefix, &cells, found.len(), rows)?;
+    let marks = missing_marks(&prefix, &cells, rows)?;
     let stored = Stored::from(State::from_rows(root, cells));
-    Ok(Some(Examined::Small(Box::new(Small { stored, derived }))))
+    Ok(Some(Examined::Small(Box::new(Small { stored, derived, marks }))))
 }
 
 /// The derived rows of cells that are all of a key's, where they are not what is stored.
@@ -226,6 +231,23 @@ fn differing(
         }
     }
     Ok(differing)
+}
+
+/// Marks of fields that are not there in the order of deadlines. Those that no cell bears out are deleted when they are due.
+fn missing_marks(
+    prefix: &KeyPrefix,
+    cells: &BTreeMap<Address, Cell>,
+    rows: &impl Rows,
+) -> Result<Vec<(u64, Bytes)>, NotResident> {
+    let mut missing = Vec::new();
+    for (address, cell) in cells.iter().filter(|(address, _)| address.kind == Kind::Field) {
+        let Some(deadline) = cell.deadline() else { continue };
+        let mark = prefix.field_deadline(deadline, &address.path);
+        if rows.get(Space::Derived, &mark)?.is_none() {
+            missing.push((deadline, mark));
+        }
+    }
+    Ok(missing)
 }
 
 fn score_row(prefix: &KeyPrefix, address: &Address, cell: &Cell) -> Option<Bytes> {
@@ -256,11 +278,12 @@ fn large(slice: Slice, key: &Key, rows: &impl Rows) -> Result<Large, ReadError> 
             }
         }
     }
+    let marks = missing_marks(&prefix, &cells, rows)?;
     let sums = match large::sums(rows, &prefix, &root)? {
         Sums::Built(sums) if ended => Some(sums.iter().fold(0u128, |a, b| a.wrapping_add(*b))),
         Sums::Built(_) | Sums::Small | Sums::Building => None,
     };
     // A recount changes no cell, so it needs no sum of the index.
     let stored = Stored::under(rows, &prefix, root, cells, [])?;
-    Ok(Large { stored, derived, sums })
+    Ok(Large { stored, derived, marks, sums })
 }

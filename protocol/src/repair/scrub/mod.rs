@@ -243,10 +243,11 @@ impl Scrub {
         }
         let (contradiction, root) = (changes.contradiction, changes.root.clone());
         replica::write(shared, slice, key, &mut found.stored, changes, effects);
-        let derived = !found.derived.is_empty();
+        let derived = !found.derived.is_empty() || !found.marks.is_empty();
         for row in found.derived {
             effects.batch.put(crate::rows::Space::Derived, row, Bytes::new());
         }
+        put_marks(shared, slice, found.marks, effects);
         let sums = found.sums.filter(|_| ended);
         let cells = root.dots_sum.wrapping_add(root.tallies_sum);
         let differs = sums.is_some_and(|sums| sums != cells);
@@ -306,7 +307,7 @@ fn repair(
     effects: &mut Effects,
 ) {
     let changes = recount(&found.stored.state, usize::MAX);
-    let differs = changes.contradiction || !found.derived.is_empty();
+    let differs = changes.contradiction || !found.derived.is_empty() || !found.marks.is_empty();
     replica::write(shared, slice, key, &mut found.stored, changes, effects);
     for (range, rows) in found.derived {
         effects.batch.delete_range(crate::rows::Space::Derived, range);
@@ -314,7 +315,16 @@ fn repair(
             effects.batch.put(crate::rows::Space::Derived, row, Bytes::new());
         }
     }
+    put_marks(shared, slice, found.marks, effects);
     shared.counters.scrubbed_keys += u64::from(differs);
+}
+
+/// Puts marks that were missing in the order of deadlines.
+fn put_marks(shared: &mut Shared, slice: Slice, marks: Vec<(u64, Bytes)>, effects: &mut Effects) {
+    for (deadline, mark) in marks {
+        effects.batch.put(crate::rows::Space::Derived, mark, Bytes::new());
+        shared.deadlines.expect(slice.partition, deadline);
+    }
 }
 
 /// Whether rows could be read: damage is a finding, what is not in memory has to be fetched first.
