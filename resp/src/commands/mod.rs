@@ -36,6 +36,7 @@ pub static TABLES: &[&[Command]] = &[
     generic::COMMANDS,
     string::COMMANDS,
     hash::COMMANDS,
+    hash::EXPIRY,
     set::COMMANDS,
     sorted_set::COMMANDS,
     list::COMMANDS,

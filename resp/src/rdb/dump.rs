@@ -7,10 +7,18 @@ use thiserror::Error;
 
 use super::{CRC, VERSION_WRITTEN, kind};
 
-/// Redis has no form for what a key holds: a HyperLogLog of this store, a flag, a nested map.
+/// Redis has no form for what a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("what the key holds has no form in Redis's format")]
-pub struct NoForm;
+pub enum NoForm {
+    /// A HyperLogLog of this store, a flag, a nested map.
+    #[error("what the key holds has no form in Redis's format")]
+    Type,
+    /// The version that is written is older than the expiry of fields.
+    #[error(
+        "the key has fields that expire, which have no form in the format of Redis 7.0: HPERSIST them first"
+    )]
+    FieldExpiry,
+}
 
 /// The payload of `DUMP`. The deadline is not part of it, as in Redis.
 ///
@@ -18,7 +26,7 @@ pub struct NoForm;
 /// [`NoForm`]
 pub fn dump(contents: &Contents) -> Result<Vec<u8>, NoForm> {
     let cells = &contents.cells;
-    let (Address { kind: of, .. }, _) = cells.first().ok_or(NoForm)?;
+    let (Address { kind: of, .. }, _) = cells.first().ok_or(NoForm::Type)?;
     let mut out = vec![match of {
         Kind::Register => kind::STRING,
         Kind::Element => kind::LIST,
@@ -26,7 +34,7 @@ pub fn dump(contents: &Contents) -> Result<Vec<u8>, NoForm> {
         Kind::Field => kind::HASH,
         Kind::Scored => kind::SORTED_SET_BINARY,
         Kind::Nested | Kind::Sketch | Kind::EnableFlag | Kind::DisableFlag | Kind::Expiry => {
-            return Err(NoForm);
+            return Err(NoForm::Type);
         }
     }];
     if *of != Kind::Register {
@@ -46,7 +54,8 @@ pub fn dump(contents: &Contents) -> Result<Vec<u8>, NoForm> {
                 put_string(&mut out, &address.path);
                 out.extend_from_slice(&score.get().to_le_bytes());
             }
-            _ => return Err(NoForm),
+            (_, Item::ValueUntil(..)) => return Err(NoForm::FieldExpiry),
+            _ => return Err(NoForm::Type),
         }
     }
     seal(&mut out);

@@ -125,10 +125,12 @@ mod tests {
             cells: vec![(Address::new(kind, path), item)],
             deadline: None,
         };
-        assert_eq!(dump(&of(Kind::Sketch, &[0, 1], Item::Rank(3))), Err(NoForm));
-        assert_eq!(dump(&of(Kind::EnableFlag, b"", Item::Present)), Err(NoForm));
+        assert_eq!(dump(&of(Kind::Sketch, &[0, 1], Item::Rank(3))), Err(NoForm::Type));
+        assert_eq!(dump(&of(Kind::EnableFlag, b"", Item::Present)), Err(NoForm::Type));
         let nested = Item::Value(Bytes::from("v"));
-        assert_eq!(dump(&of(Kind::Nested, b"a\0\x01b\0\x01", nested)), Err(NoForm));
+        assert_eq!(dump(&of(Kind::Nested, b"a\0\x01b\0\x01", nested)), Err(NoForm::Type));
+        let until = Item::ValueUntil(Bytes::from("v"), 9);
+        assert_eq!(dump(&of(Kind::Field, b"f", until)), Err(NoForm::FieldExpiry));
         let guarded = dump(&of(Kind::GuardedMember, b"a", Item::Present)).unwrap();
         assert_eq!(restore(&guarded), Ok(of(Kind::Member, b"a", Item::Present)));
     }

@@ -7,6 +7,17 @@ use crate::reply::Reply;
 /// Data commands that are not compared, and why.
 pub(crate) const NOT_COMPARED: &[(&str, &str)] = &[
     ("hgetdel", "the Redis of Debian 12 is older than the command"),
+    ("hexpire", "as HGETDEL: tests/field_expiry"),
+    ("hpexpire", "as HGETDEL: tests/field_expiry"),
+    ("hexpireat", "as HGETDEL: tests/field_expiry"),
+    ("hpexpireat", "as HGETDEL: tests/field_expiry"),
+    ("httl", "as HGETDEL: tests/field_expiry"),
+    ("hpttl", "as HGETDEL: tests/field_expiry"),
+    ("hexpiretime", "as HGETDEL: tests/field_expiry"),
+    ("hpexpiretime", "as HGETDEL: tests/field_expiry"),
+    ("hpersist", "as HGETDEL: tests/field_expiry"),
+    ("hgetex", "as HGETDEL: tests/field_expiry"),
+    ("hsetex", "as HGETDEL: tests/field_expiry"),
     ("dump", "other encodings of the same: dumps"),
     ("restore", "what DUMP gives: dumps"),
     ("dbsize", "over all keys: tests/conversations and tests/introspection"),

@@ -44,18 +44,28 @@ pub(super) fn remove(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
 }
 
 pub(super) fn get_delete(arguments: &Arguments<'_>) -> Result<Plan, CommandError> {
-    if !arguments.is(2, "FIELDS") {
+    let fields = counted(arguments, 2, "ERR Number of fields must be a positive integer")?;
+    plan(arguments, HashOperation::GetDelete(fields), shape::values)
+}
+
+/// The fields after FIELDS, which should be at `at`, and their number. `not_positive` says that the number is none.
+pub(super) fn counted(
+    arguments: &Arguments<'_>,
+    at: usize,
+    not_positive: &'static str,
+) -> Result<Vec<Bytes>, CommandError> {
+    if !arguments.is(at, "FIELDS") {
         return Err(CommandError::Text(
             "ERR Mandatory argument FIELDS is missing or not at the right position",
         ));
     }
-    let fields: &[Bytes] = arguments.from(4);
-    match arguments.integer_as::<usize>(3).filter(|count| *count > 0) {
-        None => Err(CommandError::Text("ERR Number of fields must be a positive integer")),
+    let fields = arguments.from(at + 2);
+    match arguments.integer_as::<usize>(at + 1).filter(|count| *count > 0) {
+        None => Err(CommandError::Text(not_positive)),
         Some(count) if count != fields.len() => Err(CommandError::Text(
             "ERR The `numfields` parameter must match the number of arguments",
         )),
-        Some(_) => plan(arguments, HashOperation::GetDelete(fields.to_vec()), shape::values),
+        Some(_) => Ok(fields.to_vec()),
     }
 }
 

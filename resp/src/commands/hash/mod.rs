@@ -1,7 +1,10 @@
 //! Commands on hashes.
 
+mod expiry;
 mod field;
 mod whole;
+
+pub(super) use expiry::COMMANDS as EXPIRY;
 
 use coterie_crdt::operation::{HashOperation, Operation};
 
@@ -25,9 +28,10 @@ const WRITE: Command =
     Command { flags: &[Flag::Write, Flag::DenyOom, Flag::Fast], keys: KeySpec::UPDATE, ..READ };
 
 const UPDATE_WINS: &str = "Each field is by itself: of concurrent assignments the latest by stamp is read, and an update \
-                           wins over a concurrent removal.";
-const ADDS: &str =
-    "Concurrent increments all count, and survive a concurrent HDEL that did not observe them.";
+                           wins over a concurrent removal. A field that is set never expires, unless HEXPIRE says so \
+                           concurrently.";
+const ADDS: &str = "Concurrent increments all count, and survive a concurrent HDEL that did not observe them. What a field expires \
+     by stays.";
 const OBSERVED: &str =
     "Removes what it observed: a field that is set concurrently stays with what was set.";
 const FIELDS: &str = "Each field is read by itself: of concurrent assignments the latest by stamp.";
@@ -140,7 +144,8 @@ pub(super) static COMMANDS: &[Command] = &[
         name: "hlen",
         arity: 2,
         summary: "Returns how many fields a hash has.",
-        semantics: "Counts what HGETALL reads.",
+        semantics: "Counts what HGETALL reads, and fields that have expired until they are removed, a second later or \
+                    more.",
         run: Run::Data(whole::count),
         ..READ
     },
