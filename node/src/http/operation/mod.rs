@@ -24,7 +24,9 @@ pub(super) fn reveals(operation: &Operation) -> bool {
                 | StringOperation::GetDelete
                 | StringOperation::GetExpire(_)
         ),
-        Operation::Hash(operation) => matches!(operation, HashOperation::GetDelete(_)),
+        Operation::Hash(operation) => {
+            matches!(operation, HashOperation::GetDelete(_) | HashOperation::GetExpire { .. })
+        }
         Operation::Set(operation) => matches!(operation.verb, SetVerb::Pop(_)),
         Operation::SortedSet(operation) => matches!(operation, SortedSetOperation::Pop { .. }),
         Operation::List(operation) => {

@@ -80,6 +80,9 @@ fn item_json(item: &Item) -> Json {
         Item::Value(bytes) => value(bytes),
         Item::Score(number) => score(*number),
         Item::Rank(rank) => json!(rank),
+        Item::ValueUntil(bytes, deadline) => {
+            json!({"value": value(bytes), "expires_at_millis": deadline})
+        }
     }
 }
 

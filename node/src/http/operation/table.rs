@@ -190,6 +190,17 @@ operations! {
     "hash.increment_float" HashIncrementFloat("Adds a decimal to a field: the sum.") { field: Value, by: DecimalGiven } _key => Operation::Hash(HashOperation::IncrementByFloat { field: field.0, by: by.0 });
     "hash.scan" HashScan("Up to so many fields after one, with their values.") { after: Option<Value>, count: Option<u64> } _key =>
         Operation::Hash(HashOperation::Scan { after: self::after(after), count: self::count(count) });
+    "hash.expire" HashExpire("Sets when fields expire. For each 1 if it was set, 0 if the condition did not hold, 2 if the field was removed as the time has passed, -2 no such field.") { fields: Vec<Value>, at_millis: u64, condition: Option<ExpiryCondition> } _key =>
+        Operation::Hash(HashOperation::ExpireAt { fields: bytes(fields), at: at_millis, condition: condition.map_or(Condition::Always, |it| it.0) });
+    "hash.persist" HashPersist("Fields expire no more: for each 1 if it would have, -1 if not, -2 no such field.") { fields: Vec<Value> } _key => Operation::Hash(HashOperation::Persist(bytes(fields)));
+    "hash.time_to_live" HashTimeToLive("Milliseconds until each field expires; -1 never, -2 no such field.") { fields: Vec<Value> } _key => Operation::Hash(HashOperation::TimeToLive(bytes(fields)));
+    "hash.expire_time" HashExpireTime("When each field expires, in milliseconds since 1970; -1 never, -2 no such field.") { fields: Vec<Value> } _key => Operation::Hash(HashOperation::ExpireTime(bytes(fields)));
+    "hash.set_expiring" HashSetExpiring("Assigns fields that expire: 1 if the condition held, of none or all of them being there.") { fields: Vec<Pair>, condition: Option<WriteCondition>, expire: Option<ExpiryGiven> } _key =>
+        Operation::Hash(HashOperation::SetExpire {
+            pairs: pairs(fields),
+            condition: condition.map_or(SetCondition::Always, |it| it.0),
+            expire: expire.map_or(Expire::Never, |it| it.expire()),
+        });
 
     "map.get" MapGet("The value at a path.") { path: Vec<Value> } _key => Operation::Map(MapOperation::Get(self::path(path)?));
     "map.set" MapSet("Assigns a value at a path: 1 if there was none.") { path: Vec<Value>, value: Value } _key => Operation::Map(MapOperation::Set { path: self::path(path)?, value: value.0 });
