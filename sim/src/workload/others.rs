@@ -16,6 +16,9 @@ use crate::random::Random;
 /// Keys of each of these types.
 const KEYS: u64 = 2;
 
+/// How many names operations of this file that name one choose among.
+const FIELDS: u64 = 5;
+
 /// Elements that are added to a large set at a time.
 const LARGE_ADDS: u64 = 400;
 
@@ -35,7 +38,7 @@ pub(super) fn draw(
     }
     let bucket = if random.chance(400) { Bucket::Sloppy } else { Bucket::Strict };
     let value = Bytes::from(format!("v{number}"));
-    let few = Bytes::from(format!("few{}", random.below(0, 5)));
+    let few = Bytes::from(format!("few{}", random.below(0, FIELDS)));
     let path = MapPath::new(vec![few.clone(), value.clone()]).expect("it has segments");
     let end = if random.chance(500) { ListEnd::Left } else { ListEnd::Right };
     let deletes = random.chance(40);
@@ -103,7 +106,13 @@ pub(super) fn draw(
     } else if expires {
         // Some time within the run; whether it has come, nodes judge by clocks of their own.
         let at = 1_790_000_000_000 + random.below(0, 60_000);
-        Operation::Key(KeyOperation::ExpireAt { at, condition: Condition::Always })
+        let condition = Condition::Always;
+        if prefix == "hash" && at.is_multiple_of(2) {
+            let fields = (0..FIELDS).map(|field| format!("few{field}").into()).collect();
+            Operation::Hash(HashOperation::ExpireAt { fields, at, condition })
+        } else {
+            Operation::Key(KeyOperation::ExpireAt { at, condition })
+        }
     } else {
         operation
     };

@@ -48,7 +48,8 @@ impl Written {
             Operation::SortedSet(SortedSetOperation::Add { members, .. }) => {
                 values.extend(members.iter().map(|(member, _)| member.clone()));
             }
-            Operation::Key(KeyOperation::ExpireAt { .. }) => {
+            Operation::Key(KeyOperation::ExpireAt { .. })
+            | Operation::Hash(HashOperation::ExpireAt { .. }) => {
                 self.unclear.insert(asked.key.clone());
             }
             _ => {}
