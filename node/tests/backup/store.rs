@@ -48,7 +48,7 @@ impl Kept {
             }
             let slice = Slice { partition: Partition(partition), replicas: 3 };
             let sum = Bytes::copy_from_slice(&u128::from(round).to_be_bytes());
-            batch.put(Space::Derived, address::leaf(slice, round), sum);
+            batch.put(Space::Leaves, address::leaf(slice, round), sum);
             store.gather(&batch);
             store.commit().unwrap();
         }

@@ -42,9 +42,11 @@ fn change(bench: &mut Bench, space: Space, row: Bytes, value: Option<Bytes>) {
 fn a_pass_over_sound_rows_changes_none() {
     for seed in 0..20 {
         let (mut bench, keys, _) = stored(seed);
-        let before = [Space::Rows, Space::Derived].map(|space| bench.store.space(space).clone());
+        let before = [Space::Rows, Space::Derived, Space::Leaves]
+            .map(|space| bench.store.space(space).clone());
         bench.scrub();
-        let after = [Space::Rows, Space::Derived].map(|space| bench.store.space(space).clone());
+        let after = [Space::Rows, Space::Derived, Space::Leaves]
+            .map(|space| bench.store.space(space).clone());
         assert!(before == after, "seed {seed}");
         let counters = bench.lane.shared().counters;
         assert_eq!((counters.scrubbed_keys, counters.scrubbed_leaves), (0, 0), "seed {seed}");
@@ -61,12 +63,12 @@ fn what_is_kept_about_rows_is_repaired() {
         // A pending sweep is a job of its own.
         let lost = derived.iter().filter(|row| row[2] != b'j' && random.random_ratio(1, 3));
         let lost: Vec<Bytes> = lost.cloned().collect();
-        for row in lost {
-            if row[2] == b'd' {
+        lost.into_iter().for_each(|row| change(&mut bench, Space::Derived, row, None));
+        let leaves: Vec<Bytes> = bench.store.space(Space::Leaves).keys().cloned().collect();
+        for leaf in leaves {
+            if random.random_ratio(1, 3) {
                 let wrong = Bytes::copy_from_slice(&random.random::<u128>().to_be_bytes());
-                change(&mut bench, Space::Derived, row, Some(wrong));
-            } else {
-                change(&mut bench, Space::Derived, row, None);
+                change(&mut bench, Space::Leaves, leaf, Some(wrong));
             }
         }
         // Leaves are taken in when a lane starts.
@@ -76,7 +78,8 @@ fn what_is_kept_about_rows_is_repaired() {
         for (key, state) in keys.iter().zip(&states) {
             assert!(same(&bench.state(key), state), "seed {seed}");
         }
-        assert!(bench.lane.shared().counters.scrubbed_keys > 0, "seed {seed}");
+        let counters = bench.lane.shared().counters;
+        assert!(counters.scrubbed_keys > 0 && counters.scrubbed_leaves > 0, "seed {seed}");
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn differing(cluster: &Cluster) -> usize {
     let others = cluster.nodes[1..].iter().map(|node| &node.store);
     others
         .map(|other| {
-            let spaces = [Space::Rows, Space::Derived].into_iter();
+            let spaces = [Space::Rows, Space::Derived, Space::Leaves].into_iter();
             let count = |space| {
                 differ(first.space(space), other.space(space))
                     + differ(other.space(space), first.space(space))

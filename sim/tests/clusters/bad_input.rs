@@ -178,7 +178,7 @@ impl Bench {
             let of = |space| {
                 image.scan(space, &range, coterie_protocol::rows::Direction::Forward, usize::MAX)
             };
-            [Space::Rows, Space::Hints, Space::Derived].map(of).concat()
+            [Space::Rows, Space::Hints, Space::Derived, Space::Leaves].map(of).concat()
         };
         disks.map(all).collect()
     }

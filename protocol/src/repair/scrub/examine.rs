@@ -55,7 +55,7 @@ pub(super) enum Examined {
 pub(super) struct Small {
     pub(super) stored: Stored,
     pub(super) derived: Vec<(KeyRange, Vec<Bytes>)>,
-    /// Marks of fields that are missing in the order of deadlines, with these.
+    /// Marks of the key and its fields that are missing in the order of deadlines, with these.
     pub(super) marks: Vec<(u64, Bytes)>,
 }
 
@@ -203,7 +203,7 @@ fn small(
         cells.iter().map(|(row, value)| decode_cell_row(&prefix, row, value)).collect();
     let (Ok(root), Some(cells)) = (decode_root(root), readable(cells)?) else { return Ok(None) };
     let derived = differing(&prefix, &cells, found.len(), rows)?;
-    let marks = missing_marks(&prefix, &cells, rows)?;
+    let marks = missing_marks(&prefix, &root, &cells, rows)?;
     let stored = Stored::from(State::from_rows(root, cells));
     Ok(Some(Examined::Small(Box::new(Small { stored, derived, marks }))))
 }
@@ -233,16 +233,21 @@ fn differing(
     Ok(differing)
 }
 
-/// Marks of fields that are not there in the order of deadlines. Those that no cell bears out are deleted when they are due.
+/// Marks of a key and of its fields that are not there in the order of deadlines. Those that no root or cell bears out are
+/// deleted when they are due.
 fn missing_marks(
     prefix: &KeyPrefix,
+    root: &Root,
     cells: &BTreeMap<Address, Cell>,
     rows: &impl Rows,
 ) -> Result<Vec<(u64, Bytes)>, NotResident> {
+    let fields = cells.iter().filter(|(address, _)| address.kind == Kind::Field);
+    let fields = fields.filter_map(|(address, cell)| {
+        cell.deadline().map(|at| (at, prefix.field_deadline(at, &address.path)))
+    });
+    let key = root.expiry.deadline().map(|at| (at, prefix.deadline(at)));
     let mut missing = Vec::new();
-    for (address, cell) in cells.iter().filter(|(address, _)| address.kind == Kind::Field) {
-        let Some(deadline) = cell.deadline() else { continue };
-        let mark = prefix.field_deadline(deadline, &address.path);
+    for (deadline, mark) in key.into_iter().chain(fields) {
         if rows.get(Space::Derived, &mark)?.is_none() {
             missing.push((deadline, mark));
         }
@@ -278,7 +283,7 @@ fn large(slice: Slice, key: &Key, rows: &impl Rows) -> Result<Large, ReadError> 
             }
         }
     }
-    let marks = missing_marks(&prefix, &cells, rows)?;
+    let marks = missing_marks(&prefix, &root, &cells, rows)?;
     let sums = match large::sums(rows, &prefix, &root)? {
         Sums::Built(sums) if ended => Some(sums.iter().fold(0u128, |a, b| a.wrapping_add(*b))),
         Sums::Built(_) | Sums::Small | Sums::Building => None,
