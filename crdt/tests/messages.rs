@@ -147,7 +147,7 @@ fn key(parts: &Parts) -> impl Iterator<Item = KeyOperation> {
         KeyOperation::Persist,
         KeyOperation::Contents,
         store,
-        KeyOperation::RemoveExpired,
+        KeyOperation::RemoveExpired { since_millis: 1_000 },
         KeyOperation::RemoveTallied(7),
         KeyOperation::Kinds,
     ];

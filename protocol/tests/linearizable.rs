@@ -3,9 +3,11 @@
 mod harness;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use coterie_crdt::operation::{
-    FlagKind, FlagOperation, FlagVerb, Operation, Reply, SetOperation, SetVerb,
+    Expire, FlagKind, FlagOperation, FlagVerb, Operation, Reply, SetCondition, SetOperation,
+    SetVerb, StringOperation,
 };
 use coterie_protocol::linearizable::Laps;
 use coterie_ring::{BucketPolicy, Level, NodeId};
@@ -123,4 +125,28 @@ fn a_flag_is_enabled_and_read_in_one_round_trip_and_disabled_in_two() {
             "{verb:?}"
         );
     }
+}
+
+/// By a clock that is behind it would be read again.
+#[test]
+fn a_read_that_finds_a_key_expired_first_commits_its_removal() {
+    let mut cluster = Cluster::new(3, BucketPolicy::default());
+    let key = key("k");
+    let owners = cluster.owners(&key);
+    let expire = Expire::At(cluster.now.wall_millis + 1_000);
+    let (value, condition) = ("v".into(), SetCondition::Always);
+    let set = StringOperation::Set { value, condition, get: false, expire };
+    let mut request = cluster.request(&key, Operation::String(set));
+    request.levels = levels(Level::Linearizable, Level::Linearizable);
+    cluster.done(owners[0], request);
+    // Nobody else removes it before twice the bound of clocks has passed.
+    cluster.advance(Duration::from_millis(1_010));
+    assert!(owners.iter().all(|owner| !cluster.root(*owner, &key).register.is_empty()));
+    let mut request = cluster.request(&key, Operation::String(StringOperation::Get));
+    request.levels = levels(Level::Linearizable, Level::Linearizable);
+    request.time_left = Duration::from_millis(500);
+    let read = cluster.done(owners[1], request);
+    assert_eq!(read.replies, [Ok(Reply::Nothing)]);
+    let gone = owners.iter().filter(|owner| cluster.root(**owner, &key).register.dots().is_empty());
+    assert!(gone.count() >= 2, "a majority has removed it");
 }

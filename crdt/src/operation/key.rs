@@ -8,7 +8,6 @@ use crate::operation::contents::Contents;
 use crate::operation::draft::Draft;
 use crate::operation::string::{Expire, set_expiry};
 use crate::operation::{OpError, Reply};
-use crate::stamp::DRIFT_MILLIS_MAX;
 
 /// An operation on a key whatever its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +41,11 @@ pub enum KeyOperation {
         /// Whether to, where the key is there already.
         replace: bool,
     },
-    /// Removes what is left of a key that expired longer ago than clocks may be apart: 1 if it did. For
-    /// the key's first owner.
-    RemoveExpired,
+    /// Removes what is left of a key that expired at least so many milliseconds ago: 1 if it did.
+    RemoveExpired {
+        /// By this clock. Others may say otherwise as long as it is less than clocks may be apart.
+        since_millis: u64,
+    },
     /// Removes up to so many cells that have tallies, with their tallies: what a key with more of them
     /// than one delta may take back is deleted by. Answers how many.
     RemoveTallied(usize),
@@ -74,9 +75,9 @@ pub enum Condition {
 impl KeyOperation {
     pub(super) fn footprint(&self) -> Footprint {
         match self {
-            KeyOperation::Delete | KeyOperation::ExpireAt { .. } | KeyOperation::RemoveExpired => {
-                Footprint::tallied()
-            }
+            KeyOperation::Delete
+            | KeyOperation::ExpireAt { .. }
+            | KeyOperation::RemoveExpired { .. } => Footprint::tallied(),
             // It drops dots of whichever cells have tallies, and only a replica's rows show both.
             KeyOperation::RemoveTallied(_) => Footprint::derived(Need::Counts),
             KeyOperation::Exists
@@ -98,7 +99,7 @@ impl KeyOperation {
             | KeyOperation::ExpireAt { .. }
             | KeyOperation::Persist
             | KeyOperation::Store { .. }
-            | KeyOperation::RemoveExpired
+            | KeyOperation::RemoveExpired { .. }
             | KeyOperation::RemoveTallied(_) => true,
             KeyOperation::Exists
             | KeyOperation::Type
@@ -155,9 +156,8 @@ impl KeyOperation {
                 contents.write(draft)?;
                 Ok(Reply::flag(true))
             }
-            KeyOperation::RemoveExpired => {
-                let slack = 2 * DRIFT_MILLIS_MAX;
-                let expired = draft.expired_since().is_some_and(|millis| millis >= slack);
+            KeyOperation::RemoveExpired { since_millis } => {
+                let expired = draft.expired_since().is_some_and(|millis| millis >= *since_millis);
                 if expired {
                     draft.delete_whole()?;
                 }

@@ -140,7 +140,7 @@ pub(crate) fn operations() -> Vec<Operation> {
             KeyOperation::TimeToLive,
             KeyOperation::ExpireAt { at: u64::MAX, condition: Condition::IfLater },
             KeyOperation::Persist,
-            KeyOperation::RemoveExpired,
+            KeyOperation::RemoveExpired { since_millis: 0 },
             KeyOperation::RemoveTallied(1),
             KeyOperation::Delete,
         ]

@@ -277,12 +277,12 @@ fn an_expired_key_is_removed_after_twice_the_clock_bound() {
     client.run(sadd(&["a", "b"])).unwrap();
     client.run(expire_at(client.now + 50)).unwrap();
     client.now += 50 + 999;
-    assert_eq!(client.run(KeyOperation::RemoveExpired), integer(0));
+    assert_eq!(client.run(KeyOperation::RemoveExpired { since_millis: 1_000 }), integer(0));
     client.now += 1;
-    assert_eq!(client.run(KeyOperation::RemoveExpired), integer(1));
+    assert_eq!(client.run(KeyOperation::RemoveExpired { since_millis: 1_000 }), integer(1));
     client.state.sweep();
     assert!(client.state.cells().is_empty());
-    assert_eq!(client.run(KeyOperation::RemoveExpired), integer(0));
+    assert_eq!(client.run(KeyOperation::RemoveExpired { since_millis: 1_000 }), integer(0));
 }
 
 #[test]

@@ -124,7 +124,9 @@ fn purpose(request: &Request) -> Purpose {
     let frees = |operation: &Operation| match operation {
         Operation::Key(operation) => matches!(
             operation,
-            KeyOperation::Delete | KeyOperation::RemoveExpired | KeyOperation::RemoveTallied(_)
+            KeyOperation::Delete
+                | KeyOperation::RemoveExpired { .. }
+                | KeyOperation::RemoveTallied(_)
         ),
         Operation::Hash(operation) => {
             matches!(operation, HashOperation::Remove(_) | HashOperation::RemoveExpired(_))

@@ -21,7 +21,7 @@ pub(super) fn depends_on_change(operation: &Operation) -> bool {
             | KeyOperation::TimeToLive
             | KeyOperation::ExpireTime
             | KeyOperation::Contents
-            | KeyOperation::RemoveExpired
+            | KeyOperation::RemoveExpired { .. }
             | KeyOperation::RemoveTallied(_)
             | KeyOperation::Kinds => false,
         },

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coterie_crdt::operation::{HashOperation, KeyOperation, Operation};
-use coterie_crdt::{Address, Cell, Kind};
+use coterie_crdt::{Address, Cell, DRIFT_MILLIS_MAX, Kind};
 use coterie_ring::moves::Quorum;
 use coterie_ring::{Level, Partition};
 use coterie_wire::{Key, Levels, Request, SessionDots};
@@ -245,7 +245,8 @@ fn is_borne_out(
 
 fn remove(shared: &mut Shared, key: Key, due: Due) -> Request {
     let Due { whole, fields } = due;
-    let whole = whole.then_some(Operation::Key(KeyOperation::RemoveExpired));
+    let whole = whole.then_some(KeyOperation::RemoveExpired { since_millis: 2 * DRIFT_MILLIS_MAX });
+    let whole = whole.map(Operation::Key);
     let fields = (!fields.is_empty()).then_some(HashOperation::RemoveExpired(fields));
     let fields = fields.map(Operation::Hash);
     Request {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coterie_crdt::digest::key_digest;
-use coterie_crdt::operation::{Condition, KeyOperation, OpError, Operation, Reply, evaluate_all};
+use coterie_crdt::operation::{KeyOperation, OpError, Operation, Reply, evaluate_all};
 use coterie_crdt::{Cells, Context, Dot, Footprint, Mint, Partial, State};
 use coterie_ring::moves::{DigestAnswer, LinearizableOutcome, Quorum};
 use coterie_ring::{Level, NodeId};
@@ -409,14 +409,13 @@ fn is_available(shared: &Shared, slice: Slice) -> Result<(), QuorumCount> {
     Ok(())
 }
 
-/// Asks for the removal of what is left of a key that has expired: a request that changes nothing else, as
-/// no expiry is later than the beginning of time.
+/// Asks for the removal of what is left of a key that has expired by this clock: before it is committed, a clock that is behind
+/// may say otherwise.
 fn remove_expired(shared: &mut Shared, read: &Request, time_left: Duration, effects: &mut Effects) {
-    let nothing = KeyOperation::ExpireAt { at: 0, condition: Condition::IfLater };
     let request = Request {
         id: shared.draw_request(),
         key: read.key.clone(),
-        operations: vec![Operation::Key(nothing)],
+        operations: vec![Operation::Key(KeyOperation::RemoveExpired { since_millis: 0 })],
         levels: Levels { write: Some(Level::Linearizable), read: Some(Level::Linearizable) },
         time_left,
         session: SessionDots::default(),
