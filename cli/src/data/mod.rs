@@ -93,7 +93,8 @@ fn described(command: &'static DataCommand) -> Command {
         .action(clap::ArgAction::SetTrue);
     let mut described = given::command(command.name, command.about, &[]).arg(key);
     described = described.args(command.words.iter().map(|word| word.arg())).arg(base64);
-    At::augment_args(described)
+    // Which brings what it says of itself along.
+    At::augment_args(described).about(command.about)
 }
 
 impl FromArgMatches for DataLine {

@@ -188,6 +188,10 @@ commands! {
     "hexists" [One("FIELD")] "Whether a field is there", given => json!({"operation": "hash.contains", "field": given.value("FIELD")?});
     "hdel" [Many("FIELD")] "Remove fields: how many were there", given => json!({"operation": "hash.remove", "fields": given.values("FIELD")?});
     "hincrby" [One("FIELD"), One("BY")] "Add to a field: the sum", given => json!({"operation": "hash.increment", "field": given.value("FIELD")?, "by": given.the_integer("BY")?});
+    "hexpire" [One("TIME"), Many("FIELD")] "Have fields expire after a time such as 10m: for each 1, or -2 no such field", given =>
+        json!({"operation": "hash.expire", "fields": given.values("FIELD")?, "at_millis": from_now(&given.text("TIME").unwrap_or_default())?});
+    "hpersist" [Many("FIELD")] "Have fields expire no more: for each 1, -1 it would not have, or -2 no such field", given => json!({"operation": "hash.persist", "fields": given.values("FIELD")?});
+    "httl" [Many("FIELD")] "Milliseconds until each field expires; -1 never, -2 no such field", given => json!({"operation": "hash.time_to_live", "fields": given.values("FIELD")?});
     "hincrbyfloat" [One("FIELD"), One("BY")] "Add a decimal to a field: the sum", given => json!({"operation": "hash.increment_float", "field": given.value("FIELD")?, "by": given.text("BY")});
 
     "map-set" [One("PATH"), One("VALUE")] "Assign the value at a path such as address/city of a nested map", given => json!({"operation": "map.set", "path": given.path("PATH")?, "value": given.value("VALUE")?});

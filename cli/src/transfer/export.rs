@@ -188,6 +188,27 @@ fn ask(
     }
 }
 
+/// Adds to each field that expires when it does.
+fn note_deadlines(
+    global: &Global,
+    client: &Client,
+    at: &At,
+    key: &Value,
+    pairs: &mut Value,
+) -> Result<(), Failure> {
+    let Some(pairs) = pairs.as_array_mut() else { return Ok(()) };
+    let fields: Vec<&Value> = pairs.iter().map(|pair| &pair["field"]).collect();
+    let wanted = json!({"operation": "hash.expire_time", "fields": fields});
+    let times = ask(global, client, at, key, wanted)?;
+    for (pair, time) in pairs.iter_mut().zip(times.as_array().into_iter().flatten()) {
+        // What is negative says that there is none.
+        if let Some(millis) = time.as_u64() {
+            pair["expires_at"] = json!(millis);
+        }
+    }
+    Ok(())
+}
+
 /// Writes a key, part by part; whether that is possible. A key that is gone meanwhile is written as nothing.
 fn export_key(
     global: &Global,
@@ -216,10 +237,13 @@ fn export_key(
             }
             _ => {}
         }
-        let values = ask(global, client, at, key, wanted)?;
+        let mut values = ask(global, client, at, key, wanted)?;
         let count = values.as_array().map_or(1, Vec::len);
         let is_nothing = values.is_null() || count == 0;
         if !is_nothing {
+            if kind == "hash" {
+                note_deadlines(global, client, at, key, &mut values)?;
+            }
             after = match (kind, values.as_array().and_then(|all| all.last())) {
                 ("hash", Some(last)) => last["field"].clone(),
                 ("zset", Some(last)) => last["member"].clone(),

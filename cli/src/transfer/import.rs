@@ -1,5 +1,6 @@
 //! `coterie import`.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -223,7 +224,7 @@ fn operations(line: &Line, merge: bool) -> Result<Vec<Value>, String> {
     match line.r#type.as_str() {
         "string" => operations.push(json!({"operation": "string.set", "value": values})),
         "set" => operations.push(json!({"operation": "set.add", "members": many()?})),
-        "hash" => operations.push(json!({"operation": "hash.set", "fields": many()?})),
+        "hash" => operations.extend(fields(many()?)),
         "zset" => operations.push(json!({"operation": "sorted_set.add", "members": many()?})),
         "list" => {
             operations.push(json!({"operation": "list.push", "end": "right", "elements": many()?}))
@@ -246,6 +247,23 @@ fn operations(line: &Line, merge: bool) -> Result<Vec<Value>, String> {
         operations.push(json!({"operation": "key.expire", "at_millis": at}));
     }
     Ok(operations)
+}
+
+/// The operations that assign fields, and say of each time when which of them expire.
+fn fields(pairs: &[Value]) -> Vec<Value> {
+    let pair = |pair: &Value| json!({"field": pair["field"], "value": pair["value"]});
+    let assigned: Vec<Value> = pairs.iter().map(pair).collect();
+    let mut by_time: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
+    for pair in pairs {
+        if let Some(at) = pair["expires_at"].as_u64() {
+            by_time.entry(at).or_default().push(&pair["field"]);
+        }
+    }
+    let mut operations = vec![json!({"operation": "hash.set", "fields": assigned})];
+    operations.extend(by_time.into_iter().map(
+        |(at, fields)| json!({"operation": "hash.expire", "fields": fields, "at_millis": at}),
+    ));
+    operations
 }
 
 #[cfg(test)]
@@ -306,5 +324,23 @@ mod tests {
         assert_eq!(names(&line("k", "set", 1, json!(["a"])), false), ["set.add"]);
         assert_eq!(names(&line("k", "set", 0, json!(["a"])), true), ["set.add"]);
         assert_eq!(names(&line("k", "list", 0, json!(["a"])), true), ["key.delete", "list.push"]);
+    }
+
+    #[test]
+    fn fields_expire_when_their_line_says() {
+        let pairs = json!([
+            {"field": "f", "value": "1", "expires_at": 9},
+            {"field": "g", "value": "2"},
+            {"field": "h", "value": "3", "expires_at": 9},
+        ]);
+        let made = operations(&line("k", "hash", 1, pairs), false).unwrap();
+        let assigned = json!([{"field": "f", "value": "1"}, {"field": "g", "value": "2"}, {"field": "h", "value": "3"}]);
+        assert_eq!(
+            made,
+            [
+                json!({"operation": "hash.set", "fields": assigned}),
+                json!({"operation": "hash.expire", "fields": ["f", "h"], "at_millis": 9}),
+            ]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `coterie export` and `import`: a bucket as lines of JSON, and back; both go on where they were interrupted.
 //!
 //! A line is one key, or a part of one that is large: `{"key": …, "type": "set", "part": 0, "values": […], "expires_at": …}`.
+//! A field of a hash that expires has its own `expires_at`.
 //! Parts of a key follow each other, and count from 0. What is exported is what people see: values, members, sums; not
 //! dots and contexts. For those there are backups.
 

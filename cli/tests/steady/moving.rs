@@ -12,8 +12,7 @@ fn what_is_exported_is_imported_again() {
     let file = home.path().join("keys.jsonl");
     let file = file.to_str().unwrap();
     let mut script = String::from("use db2\nset x:s 'a b'\nset x:t v --ttl 1h\n");
-    script +=
-        "sadd x:set a b c\nhset x:hash f 1 g 2\nzadd x:zset 1.5 a 2 b\nrpush x:list c b a b\n";
+    script += "sadd x:set a b c\nhset x:hash f 1 g 2\nzadd x:zset 1.5 a 2 b\nrpush x:list c b a b\nhexpire x:hash 1h g\n";
     let members: Vec<String> = (0..700).map(|number| format!("m{number:04}")).collect();
     script += &format!("sadd x:large {}\n", members.join(" "));
     assert_eq!(cluster().fed_at(&[0], &["repl"], &script).code, 0);
@@ -47,6 +46,9 @@ fn what_is_exported_is_imported_again() {
     {
         shown(words);
     }
+    let left = cluster().run(&["httl", "x:hash", "f", "g", "-b", "db3"]).done().out;
+    let left: Vec<i64> = left.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(left[0] == -1 && left[1] > 3_000_000, "{left:?}");
     let left = cluster().run(&["ttl", "x:t", "-b", "db3"]).done().out;
     assert!(left.trim_end().parse::<i64>().unwrap() > 3_000_000, "{left}");
     cluster().run(&["sadd", "x:set", "d", "-b", "db3"]).done();

@@ -33,6 +33,13 @@ pub(super) enum Basis {
 }
 
 impl Basis {
+    /// It is evaluated anew, on whatever that rests on.
+    pub(super) fn begin(&mut self) {
+        if matches!(self, Basis::Own) {
+            *self = Basis::Shown;
+        }
+    }
+
     /// What is answered, given what has come of it in the end. What was stored at first may have taken effect, whatever came of
     /// it then; what it observed is gone.
     pub(super) fn answer(&self, outcome: Outcome) -> Outcome {

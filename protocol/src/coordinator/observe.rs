@@ -33,6 +33,7 @@ impl Coordinator {
         own: Own,
         effects: &mut Effects,
     ) {
+        under_way.about.basis.begin();
         let about = &under_way.about;
         let plan = about.plan;
         // That may have changed while it waited.
