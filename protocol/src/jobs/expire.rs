@@ -23,7 +23,7 @@ use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::replica::admit;
 use crate::rows::address::{self, Derived, KeyPrefix};
-use crate::rows::{Direction, KeyRange, NotResident, ReadError, Row, Rows, Space, fetch};
+use crate::rows::{Direction, KeyRange, NotResident, Row, Rows, Space, fetch};
 
 /// Marks that are looked at in one event, each with the root or cell that it is of.
 const PAGE_ROWS: usize = 64;
@@ -231,16 +231,7 @@ fn is_borne_out(
         Some(field) => fetch::cell(rows, &prefix, &Address::new(Kind::Field, field))
             .map(|cell| cell.as_ref().and_then(Cell::deadline)),
     };
-    match deadline {
-        Ok(deadline) => Ok(deadline == Some(at)),
-        Err(ReadError::NotResident(missing)) => Err(missing),
-        Err(
-            ReadError::Damaged(_)
-            | ReadError::DamagedRegister(_)
-            | ReadError::DamagedAddress
-            | ReadError::TooMany,
-        ) => Ok(true),
-    }
+    Ok(fetch::readable(deadline)?.is_none_or(|deadline| deadline == Some(at)))
 }
 
 fn remove(shared: &mut Shared, key: Key, due: Due) -> Request {

@@ -194,16 +194,7 @@ impl Replicas {
                 chunk.map(|chunk| Finding::JoinChunk(chunk.map(Box::new)))
             }
         };
-        match finding {
-            Ok(finding) => Ok(Found(finding)),
-            Err(ReadError::NotResident(missing)) => Err(missing),
-            Err(
-                ReadError::Damaged(_)
-                | ReadError::DamagedRegister(_)
-                | ReadError::DamagedAddress
-                | ReadError::TooMany,
-            ) => Ok(Found(Finding::Damaged)),
-        }
+        Ok(Found(fetch::readable(finding)?.unwrap_or(Finding::Damaged)))
     }
 
     /// Takes an event of its own in.

@@ -32,6 +32,23 @@ pub enum ReadError {
     TooMany,
 }
 
+/// What was read, `None` where rows are damaged or too many: that is a finding, what is not in memory has to be fetched first.
+///
+/// # Errors
+/// [`NotResident`]
+pub fn readable<T>(read: Result<T, ReadError>) -> Result<Option<T>, NotResident> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::NotResident(missing)) => Err(missing),
+        Err(
+            ReadError::Damaged(_)
+            | ReadError::DamagedRegister(_)
+            | ReadError::DamagedAddress
+            | ReadError::TooMany,
+        ) => Ok(None),
+    }
+}
+
 /// The root of a key; an empty one where the key has no rows.
 ///
 /// # Errors

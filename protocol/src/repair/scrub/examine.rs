@@ -9,7 +9,7 @@ use coterie_ring::Partition;
 use coterie_wire::{Key, Slice};
 
 use super::quarantine::Damage;
-use super::readable;
+
 use crate::lane::Shared;
 use crate::replica::large::{self, Sums};
 use crate::replica::{Stored, decode_cell_row};
@@ -128,7 +128,7 @@ fn large_page(
     let slice = key.as_ref().and_then(|key| slice_of(shared, partition, key));
     match (key, slice) {
         (Some(key), Some(slice)) if shared.slices.contains_key(&slice) => {
-            let examined = match readable(large(slice, &key, rows))? {
+            let examined = match fetch::readable(large(slice, &key, rows))? {
                 Some(large) => Examined::Large(Box::new(large)),
                 None => {
                     page.upto = end_of(partition, Some(&key), &rows_of_key);
@@ -201,7 +201,9 @@ fn small(
     }
     let cells: Result<BTreeMap<Address, Cell>, ReadError> =
         cells.iter().map(|(row, value)| decode_cell_row(&prefix, row, value)).collect();
-    let (Ok(root), Some(cells)) = (decode_root(root), readable(cells)?) else { return Ok(None) };
+    let (Ok(root), Some(cells)) = (decode_root(root), fetch::readable(cells)?) else {
+        return Ok(None);
+    };
     let derived = differing(&prefix, &cells, found.len(), rows)?;
     let marks = missing_marks(&prefix, &root, &cells, rows)?;
     let stored = Stored::from(State::from_rows(root, cells));

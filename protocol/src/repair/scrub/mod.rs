@@ -20,7 +20,7 @@ use crate::effects::{After, Effects};
 use crate::lane::Shared;
 use crate::replica::{self, large};
 use crate::rows::address::KeyPrefix;
-use crate::rows::{NotResident, ReadError, Rows};
+use crate::rows::{NotResident, Rows};
 use examine::{Examined, LARGE_CHUNK, Page};
 
 /// What happens to the scrub from within its lane.
@@ -324,19 +324,5 @@ fn put_marks(shared: &mut Shared, slice: Slice, marks: Vec<(u64, Bytes)>, effect
     for (deadline, mark) in marks {
         effects.batch.put(crate::rows::Space::Derived, mark, Bytes::new());
         shared.deadlines.expect(slice.partition, deadline);
-    }
-}
-
-/// Whether rows could be read: damage is a finding, what is not in memory has to be fetched first.
-fn readable<T>(read: Result<T, ReadError>) -> Result<Option<T>, NotResident> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(ReadError::NotResident(missing)) => Err(missing),
-        Err(
-            ReadError::Damaged(_)
-            | ReadError::DamagedRegister(_)
-            | ReadError::DamagedAddress
-            | ReadError::TooMany,
-        ) => Ok(None),
     }
 }

@@ -9,7 +9,6 @@
 use coterie_crdt::{Actors, Root};
 use coterie_wire::{Key, Slice};
 
-use super::readable;
 use crate::effects::Effects;
 use crate::lane::Shared;
 use crate::replica;
@@ -28,7 +27,7 @@ impl Damage {
     /// Reads what can still be read.
     pub(super) fn read(slice: Slice, key: &Key, rows: &impl Rows) -> Result<Self, NotResident> {
         let prefix = KeyPrefix::new(slice.partition, key);
-        let root = readable(fetch::root(rows, &prefix))?;
+        let root = fetch::readable(fetch::root(rows, &prefix))?;
         Ok(Damage { root: root.map(Box::new) })
     }
 }
