@@ -12,8 +12,8 @@ use coterie_wire::{Outcome, QuorumCount};
 use smallvec::SmallVec;
 
 use super::found::Own;
-use super::request::{About, Phase, Table, UnderWay};
-use super::write::Writing;
+use super::request::{About, Phase, Plan, Table, UnderWay};
+use super::write::{Owner, Writing};
 use super::{Coordinator, Event};
 use crate::effects::{After, Effects};
 use crate::lane::Shared;
@@ -70,7 +70,7 @@ pub(super) struct Confirmation {
     /// The digest of the key after the write.
     pub(super) digest: u128,
     by: SmallVec<[NodeId; 3]>,
-    /// Whether it does not rest on that any more: owners or the purge epoch are others by now.
+    /// Whether nobody can any more.
     over: bool,
 }
 
@@ -92,31 +92,31 @@ impl Confirmation {
     }
 
     /// An owner has the same.
-    pub(super) fn by(&mut self, owner: NodeId) {
+    pub(super) fn note(&mut self, owner: NodeId) {
         self.by.push(owner);
     }
 
-    /// What owners say from now on is about something else.
-    pub(super) fn is_over(&mut self) {
+    /// Owners, or the purge epoch, are others than those that it was about: what was said counts no more (invariants 17, 19).
+    pub(super) fn end(&mut self) {
+        self.by.clear();
         self.over = true;
     }
 }
 
 impl Writing {
     /// Whether as many owners as a read asks have had nothing that the write has not seen.
-    pub(super) fn confirmed(&self, view: &View, about: &About) -> Confirmed {
+    pub(super) fn confirmed(&self, view: &View, plan: &Plan) -> Confirmed {
         let Some(confirmation) = &self.confirmation else { return Confirmed::Yes };
         let has = |node| node == view.me || confirmation.by.contains(&node);
         let count = |holds: &dyn Fn(NodeId) -> bool| {
-            let QuorumCount { have, need, .. } =
-                about.plan.read.count(view, self.sets.newest(), holds);
+            let QuorumCount { have, need } = plan.read.count(view, self.sets.newest(), holds);
             have >= need
         };
         if count(&has) {
             return Confirmed::Yes;
         }
         let may = |node| {
-            let open = |owner: &super::write::Owner| {
+            let open = |owner: &Owner| {
                 owner.node == node && owner.answer.is_none() && owner.stand_in.is_none()
             };
             has(node) || self.owners.iter().any(open)
@@ -149,7 +149,6 @@ pub(super) fn may_be_confirmed(
     first
         && is_string
         && about.request.operations.iter().all(assigns)
-        && set.contains(view.me)
         && all_there
         && state.replica.may_answer_read(set.version, plan.read.readiness()).is_ok()
 }

@@ -146,7 +146,7 @@ impl Coordinator {
         if !under_way.origins.is_empty() {
             let unknown = || writing.unknown(&shared.view, &about.plan);
             let is_enough = writing.is_enough(&shared.view, &about.plan);
-            match writing.confirmed(&shared.view, about) {
+            match writing.confirmed(&shared.view, &about.plan) {
                 Confirmed::Yes if is_enough => {
                     let done = writing.done(shared.me);
                     self.respond(shared, &mut under_way, done, effects);
@@ -189,7 +189,7 @@ impl Coordinator {
             let now = Partial::extract(state, &replica::needs(&writing.change));
             writing.change = Change::Delta(delta.renewed(&now));
             writing.epoch = epoch;
-            writing.confirmation.iter_mut().for_each(Confirmation::is_over);
+            writing.confirmation.iter_mut().for_each(Confirmation::end);
             under_way.about.next_round();
             send_to_open(shared, &under_way.about, writing, effects);
         }
@@ -356,7 +356,7 @@ fn take(
         WriteAnswer::Stored => writing.give(from, Given::Stored),
         WriteAnswer::StoredSame => {
             writing.give(from, Given::Stored);
-            writing.confirmation.iter_mut().for_each(|it| it.by(from));
+            writing.confirmation.iter_mut().for_each(|it| it.note(from));
         }
         WriteAnswer::Retired => writing.give(from, Given::Retired),
         WriteAnswer::Hinted => {
@@ -427,7 +427,7 @@ fn adopt_sets(shared: &Shared, about: &mut About, writing: &mut Writing, effects
     }
     let same_tag = sets.tag() == writing.sets.tag();
     writing.sets = sets;
-    writing.confirmation.iter_mut().for_each(Confirmation::is_over);
+    writing.confirmation.iter_mut().for_each(Confirmation::end);
     if same_tag {
         // Older sets have ended.
         let owners = writing.sets.owners();
