@@ -3,11 +3,9 @@
 use bytes::Bytes;
 use coterie_crdt::operation::{
     Condition, Expire, HashOperation, KeyOperation, MapOperation, MapPath, OpError, Operation,
-    Reply, SetCondition, evaluate_all,
+    Reply, SetCondition,
 };
-use coterie_crdt::{
-    Actor, Actors, Address, Cells, Clock, Context, Delta, Kind, Mint, Root, State, recount,
-};
+use coterie_crdt::{Address, Cells, Kind, Root, State, recount};
 
 use crate::support::{
     Client, Command, WRONG_TYPE, all, bytes, expire_at, hset, integer, set, text, value, values,
@@ -365,84 +363,68 @@ fn deleting_the_key_takes_the_deadlines_of_its_fields_along() {
     assert_eq!(client.run(httl(&["a"])), integers(&[-1]));
 }
 
-/// A replica that makes deltas and takes them in by hand.
-struct Replica {
-    state: State,
-    clock: Clock,
-    actors: Actors,
+/// What a client is answered at a time.
+fn at(client: &mut Client, now: u64, operation: HashOperation) -> Result<Reply, OpError> {
+    client.now = now;
+    client.run(operation)
 }
 
-impl Replica {
-    fn new(actor: u64) -> Self {
-        Replica { state: State::new(), clock: Clock::new(), actors: Actors::new(Actor(actor)) }
-    }
-
-    fn run(&mut self, now: u64, operation: HashOperation) -> (Result<Reply, OpError>, Delta) {
-        let context = self.state.root().map_or_else(Context::new, |root| root.context.clone());
-        let next = self.actors.next_dot(&context).unwrap();
-        let mut mint = Mint::new(next, &mut self.clock, now, 7);
-        let operation = [operation.operation()];
-        let (mut replies, delta) = evaluate_all(&operation, &self.state, &mut mint);
-        self.state.join_delta(&delta);
-        (replies.remove(0), delta)
-    }
-}
-
-/// Two replicas of a hash that run one operation each, and then take in that of the other.
-fn concurrently(one: HashOperation, other: HashOperation) -> [Replica; 2] {
-    let mut replicas = [Replica::new(1), Replica::new(2)];
-    let (_, delta) = replicas[0].run(1_000, hset(&[("a", "1")]));
-    replicas[1].state.join_delta(&delta);
-    let (_, delta) = replicas[0].run(1_000, until(2_000, &["a"]));
-    replicas[1].state.join_delta(&delta);
-    let (_, one) = replicas[0].run(1_001, one);
-    let (_, other) = replicas[1].run(1_002, other);
-    replicas[0].state.join_delta(&other);
-    replicas[1].state.join_delta(&one);
-    assert_eq!(replicas[0].state, replicas[1].state);
-    replicas
+/// Two replicas of a hash that run one operation each, and then take in what the other has.
+fn concurrently(one: HashOperation, other: HashOperation) -> [Client; 2] {
+    let [mut first, mut second] = [Client::acting(1), Client::acting(2)];
+    at(&mut first, 1_000, hset(&[("a", "1")])).unwrap();
+    at(&mut first, 1_000, until(2_000, &["a"])).unwrap();
+    second.state = first.state.clone();
+    at(&mut first, 1_001, one).unwrap();
+    at(&mut second, 1_002, other).unwrap();
+    let before = first.state.clone();
+    first.state.join(&second.state);
+    second.state.join(&before);
+    assert_eq!(first.state, second.state);
+    [first, second]
 }
 
 #[test]
 fn a_value_and_a_deadline_that_are_set_concurrently_are_both_kept() {
     let [mut replica, _] = concurrently(hset(&[("a", "new")]), until(3_000, &["a"]));
-    assert_eq!(replica.run(1_500, hget(&["a"])).0, values(&["new"]));
-    assert_eq!(replica.run(1_500, httl(&["a"])).0, integers(&[1_500]));
-    assert_eq!(replica.run(3_000, hget(&["a"])).0, found(&[None]));
+    assert_eq!(at(&mut replica, 1_500, hget(&["a"])), values(&["new"]));
+    assert_eq!(at(&mut replica, 1_500, httl(&["a"])), integers(&[1_500]));
+    assert_eq!(at(&mut replica, 3_000, hget(&["a"])), found(&[None]));
 }
 
 #[test]
 fn of_deadlines_that_are_set_concurrently_the_latest_stamp_counts() {
     let [mut replica, _] = concurrently(until(9_000, &["a"]), until(3_000, &["a"]));
-    assert_eq!(replica.run(1_500, httl(&["a"])).0, integers(&[1_500]));
+    assert_eq!(at(&mut replica, 1_500, httl(&["a"])), integers(&[1_500]));
     assert_eq!(replica.state.deadlines().len(), 1);
 }
 
 #[test]
 fn a_deadline_survives_a_concurrent_hpersist() {
     let [mut replica, _] = concurrently(hpersist(&["a"]), until(3_000, &["a"]));
-    assert_eq!(replica.run(1_500, httl(&["a"])).0, integers(&[1_500]));
+    assert_eq!(at(&mut replica, 1_500, httl(&["a"])), integers(&[1_500]));
 }
 
 #[test]
 fn a_deadline_does_not_bring_back_a_field_that_was_removed_concurrently() {
     let removed = HashOperation::Remove(all(&["a"]));
     let [mut replica, _] = concurrently(removed, until(3_000, &["a"]));
-    assert_eq!(replica.run(1_500, hget(&["a"])).0, found(&[None]));
-    assert_eq!(replica.run(1_500, httl(&["a"])).0, integers(&[-2]));
-    assert_eq!(replica.run(1_500, HashOperation::Count).0, integer(0));
+    assert_eq!(at(&mut replica, 1_500, hget(&["a"])), found(&[None]));
+    assert_eq!(at(&mut replica, 1_500, httl(&["a"])), integers(&[-2]));
+    assert_eq!(at(&mut replica, 1_500, HashOperation::Count), integer(0));
     let root = replica.state.root().unwrap();
     assert_eq!(root.counts.live(Kind::Field), 0);
     assert_eq!(root.counts.deadlined, 1);
     assert!(!root.has_nothing_live(), "a purge waits until the deadline is removed");
     // The next field of that name does not get it.
-    let mut next = Replica { state: replica.state.clone(), ..Replica::new(3) };
-    assert_eq!(next.run(1_500, increment("a", 1)).0, integer(1));
-    assert_eq!(next.run(1_500, httl(&["a"])).0, integers(&[-1]));
+    let mut next = Client::acting(3);
+    next.state = replica.state.clone();
+    assert_eq!(at(&mut next, 1_500, increment("a", 1)), integer(1));
+    assert_eq!(at(&mut next, 1_500, httl(&["a"])), integers(&[-1]));
     // Or else it is removed once its time has come.
     let remove = || HashOperation::RemoveExpired(vec![Bytes::from_static(b"a")]);
-    assert_eq!(replica.run(3_999, remove()).0, integer(0));
-    assert_eq!(replica.run(4_000, remove()).0, integer(1));
+    assert_eq!(at(&mut replica, 3_999, remove()), integer(0));
+    assert_eq!(at(&mut replica, 4_000, remove()), integer(1));
     assert!(replica.state.root().unwrap().has_nothing_live());
     assert!(replica.state.cells().is_empty());
 }

@@ -58,11 +58,16 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new() -> Self {
+        Client::acting(1)
+    }
+
+    /// One whose writes are under this actor.
+    pub(crate) fn acting(actor: u64) -> Self {
         Client {
             state: State::new(),
             now: 1_000_000,
             limits: Limits::default(),
-            actors: Actors::new(Actor(1)),
+            actors: Actors::new(Actor(actor)),
             clock: Clock::new(),
             random: 7,
         }

@@ -9,7 +9,7 @@ use coterie_ring::Partition;
 use coterie_ring::moves::{Quorum, SetVersion};
 use coterie_wire::peer::PeerRefusal;
 use coterie_wire::peer::read::{Read, ReadAnswer};
-use coterie_wire::peer::write::{Change, Durability, Write, WriteAnswer};
+use coterie_wire::peer::write::{Change, WriteAnswer};
 use coterie_wire::{Body, Key, Message, SessionDots, Slice};
 
 use crate::bench::Bench;
@@ -25,15 +25,7 @@ fn delta() -> Delta {
 }
 
 fn write(bench: &mut Bench, key: &Key) -> Message {
-    let change = Change::Delta(delta());
-    let write = Write {
-        key: key.clone(),
-        change,
-        durability: Durability::AsSet,
-        hint_for: None,
-        expects: None,
-    };
-    bench.message(key, Body::Write(Box::new(write)))
+    bench.written(key, Change::Delta(delta()))
 }
 
 fn read(bench: &mut Bench, key: &Key) -> Message {

@@ -151,7 +151,8 @@ impl Bench {
         sent.into_iter().filter(|(_, m)| m.request == id).map(|(_, m)| m.body).collect()
     }
 
-    pub(crate) fn write(&mut self, key: &Key, change: Change) -> Vec<Body> {
+    /// Another owner's message that has a change stored.
+    pub(crate) fn written(&mut self, key: &Key, change: Change) -> Message {
         let write = Write {
             key: key.clone(),
             change,
@@ -159,7 +160,11 @@ impl Bench {
             hint_for: None,
             expects: None,
         };
-        let message = self.message(key, Body::Write(Box::new(write)));
+        self.message(key, Body::Write(Box::new(write)))
+    }
+
+    pub(crate) fn write(&mut self, key: &Key, change: Change) -> Vec<Body> {
+        let message = self.written(key, change);
         self.deliver(message)
     }
 
