@@ -79,7 +79,7 @@ fn write(store: &mut LaneStore) {
         for number in batch_number * BATCH..(batch_number + 1) * BATCH {
             batch.put(Space::Rows, key(number), value(number));
             let [first, second, third, ..] = hash(number);
-            batch.put(Space::Derived, vec![first, second, b'd', 3, third], vec![1; 16]);
+            batch.put(Space::Leaves, vec![first, second, 3, third], vec![1; 16]);
         }
         store.gather(&batch);
         store.commit().unwrap();
