@@ -1,4 +1,4 @@
-//! A request's life: evaluated once, stored at enough owners, answered truthfully.
+//! A request's life: evaluated once, but for an assignment that owners do not confirm, stored at enough owners, answered truthfully.
 
 mod admission;
 mod answer;
