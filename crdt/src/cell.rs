@@ -172,6 +172,11 @@ impl Cell {
         self.latest(|payload| !payload.is_deadline())
     }
 
+    /// The greatest stamp of an assignment here, deadlines included.
+    pub(crate) fn last(&self) -> Option<Stamp> {
+        self.latest(|_| true).map(|(stamp, _)| stamp)
+    }
+
     fn latest(&self, which: impl Fn(&Payload) -> bool) -> Option<(Stamp, &Payload)> {
         let chosen = self.dots.iter().filter(|(_, payload)| which(payload));
         let stamped = chosen.filter_map(|(dot, payload)| {

@@ -5,6 +5,7 @@
 //! each answers as the Redis command of its name does.
 
 pub mod algebra;
+mod assigned;
 mod contents;
 mod draft;
 mod error;
@@ -22,6 +23,7 @@ mod set;
 mod sorted_set;
 mod string;
 
+pub use assigned::{Assigned, Upheld};
 pub use contents::{Contents, Item};
 pub use draft::DELETED_TALLIES_MAX;
 pub use error::OpError;

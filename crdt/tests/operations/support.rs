@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// What running it would answer and change.
-    fn evaluate(
+    pub(crate) fn evaluate(
         &mut self,
         operation: &Operation,
         cells: &impl Cells,
@@ -114,13 +114,15 @@ impl Client {
         (replies.remove(0), delta)
     }
 
-    fn mint(&mut self, cells: &impl Cells) -> Mint<'_> {
+    /// A mint for an evaluation.
+    pub(crate) fn mint(&mut self, cells: &impl Cells) -> Mint<'_> {
         let context = cells.root().map_or_else(Context::new, |root| root.context.clone());
         let next = self.actors.next_dot(&context).unwrap();
         Mint::new(next, &mut self.clock, self.now, self.random).with_limits(self.limits)
     }
 
-    fn join(&mut self, delta: &Delta) {
+    /// Joins what was evaluated; what comes after it is later.
+    pub(crate) fn join(&mut self, delta: &Delta) {
         assert_eq!(decode_delta(&encode_delta(delta).into()).as_ref(), Ok(delta), "can be sent");
         self.state.join_delta(delta);
         self.random += 1;
