@@ -3,14 +3,19 @@
 //! An assignment replaces what it observed, so it is to see what R owners have. Where every owner is there, it is evaluated on
 //! this node's rows and sent at once, with the digest that the key has then. An owner that comes to the same digest had
 //! nothing that was not seen here: whatever else it had seen would be in its context, and so in its digest. It counts among those
-//! that show what they have as well as among those that store. Where too few come to the same, the assignment is made once
-//! more, on what R owners show; what was assigned first is then a part of what it observes (decision 0403).
+//! that show what they have as well as among those that store. Where too few come to the same, R owners are asked, and what came
+//! before the assignment is removed. Only where there is no telling what did, it is made once more; what was assigned first is then
+//! a part of what it observes (decision 0403).
 
-use coterie_crdt::operation::{Operation, SetCondition, StringOperation};
+use coterie_crdt::operation::{
+    Assigned, Expire, Operation, Reply, SetCondition, StringOperation, Upheld,
+};
+use coterie_crdt::{Cells, Context, State};
 use coterie_ring::NodeId;
-use coterie_wire::{Outcome, QuorumCount};
+use coterie_wire::{ChangedDots, Outcome, QuorumCount};
 use smallvec::SmallVec;
 
+use super::evaluate::{self, Evaluated};
 use super::found::Own;
 use super::request::{About, Phase, Plan, Table, UnderWay};
 use super::write::{Owner, Writing};
@@ -27,9 +32,19 @@ pub(super) enum Basis {
     Shown,
     /// This node's rows: owners are to confirm that they have the same.
     Own,
-    /// As the first, after it was evaluated on this node's rows, and stored, and too few have confirmed that: what was then
-    /// answered, had nothing come of it but that.
-    Again(Box<Outcome>),
+    /// As the first, after it was evaluated on this node's rows, and stored, and too few have confirmed that.
+    Again(Box<First>),
+}
+
+/// What has come of an assignment that too few have confirmed.
+#[derive(Debug)]
+pub(super) struct First {
+    /// What it assigned.
+    assigned: Assigned,
+    /// The dots of that.
+    changed: ChangedDots,
+    /// How many hold it, of those that are to.
+    count: QuorumCount,
 }
 
 impl Basis {
@@ -44,7 +59,7 @@ impl Basis {
     /// it then; what it observed is gone.
     pub(super) fn answer(&self, outcome: Outcome) -> Outcome {
         let Basis::Again(first) = self else { return outcome };
-        let Outcome::Unknown { changed: before, .. } = &**first else { return outcome };
+        let before = &first.changed;
         match outcome {
             Outcome::Done(mut answered) if answered.replies.iter().all(Result::is_ok) => {
                 answered.changed.observed.join(&before.observed);
@@ -54,12 +69,15 @@ impl Basis {
                 changed.observed.join(&before.observed);
                 changed.minted.extend(&before.minted);
                 changed.minted.sort_unstable();
+                changed.minted.dedup();
                 Outcome::Unknown { count, changed }
             }
             Outcome::Done(_)
             | Outcome::Unknown { .. }
             | Outcome::Refused(_)
-            | Outcome::Unavailable(_) => Outcome::clone(first),
+            | Outcome::Unavailable(_) => {
+                Outcome::Unknown { count: first.count, changed: before.clone() }
+            }
         }
     }
 }
@@ -69,6 +87,8 @@ impl Basis {
 pub(super) struct Confirmation {
     /// The digest of the key after the write.
     pub(super) digest: u128,
+    /// What it assigned.
+    assigned: Assigned,
     by: SmallVec<[NodeId; 3]>,
     /// Whether nobody can any more.
     over: bool,
@@ -86,9 +106,9 @@ pub(super) enum Confirmed {
 }
 
 impl Confirmation {
-    /// Nobody has said so yet that a key with this digest is the same as here.
-    pub(super) fn new(digest: u128) -> Self {
-        Confirmation { digest, by: SmallVec::new(), over: false }
+    /// Nobody has said so yet of a key that has this digest here after what was assigned.
+    pub(super) fn new(digest: u128, assigned: Assigned) -> Self {
+        Confirmation { digest, assigned, by: SmallVec::new(), over: false }
     }
 
     /// An owner has the same.
@@ -123,6 +143,13 @@ impl Writing {
         };
         if !confirmation.over && count(&may) { Confirmed::Open } else { Confirmed::No }
     }
+
+    /// What has come of an assignment that too few have confirmed.
+    fn first(&self, view: &View, plan: &Plan) -> Option<First> {
+        let assigned = self.confirmation.as_ref()?.assigned;
+        let changed = self.answered.changed.clone();
+        Some(First { assigned, changed, count: self.count(view, plan) })
+    }
 }
 
 /// Whether a request may be evaluated on this node's rows alone, for owners to confirm that with what it changes.
@@ -155,22 +182,52 @@ pub(super) fn may_be_confirmed(
 
 /// Whether an operation does the same, and answers the same, whatever there was.
 fn assigns(operation: &Operation) -> bool {
-    matches!(
-        operation,
-        Operation::String(StringOperation::Set { condition: SetCondition::Always, get: false, .. })
-    )
+    let Operation::String(StringOperation::Set { condition, get, expire, .. }) = operation else {
+        return false;
+    };
+    *condition == SetCondition::Always && !get && *expire != Expire::Keep
+}
+
+/// What an assignment that was stored and not confirmed comes to, given what owners have shown by now: `cells`, with all of
+/// `shown` live anywhere. `None` where it is made again.
+pub(super) fn uphold(
+    shared: &mut Shared,
+    about: &About,
+    cells: &State,
+    mut shown: Context,
+    effects: &mut Effects,
+) -> Option<Evaluated> {
+    let Basis::Again(first) = &about.basis else { return None };
+    let before = &first.changed;
+    shown.join(&before.observed);
+    shown.extend(before.minted.iter().copied());
+    let seen = cells.root().map_or_else(Context::new, |root| root.context.clone());
+    let (next, mut mint) = evaluate::mint(shared, about, &seen, effects);
+    let Upheld { delta, removed } = first.assigned.uphold(&shown, cells, &mut mint)?;
+    let mut minted = before.minted.clone();
+    minted.extend(Some(next).filter(|dot| delta.context.contains(*dot)));
+    minted.sort_unstable();
+    let epoch = shared.epoch(about.slice);
+    Some(Evaluated {
+        replies: vec![Ok(Reply::Done); about.request.operations.len()],
+        delta,
+        changed: ChangedDots { minted, observed: removed, epoch },
+        seen: (seen, epoch),
+    })
 }
 
 impl Coordinator {
-    /// Too few have confirmed what an assignment rests on: it is made again, on what they show. What was written goes on
-    /// to all owners; nobody waits for that any more.
+    /// Too few have confirmed what an assignment rests on: they are asked what they have, and it is made again unless it
+    /// stands or was replaced. What was written goes on to all owners; nobody waits for that any more.
     pub(super) fn make_again(
         &mut self,
         shared: &mut Shared,
         under_way: &mut UnderWay,
-        first: Outcome,
         effects: &mut Effects,
     ) {
+        let Phase::Writing(writing) = &under_way.phase else { return };
+        let Some(first) = writing.first(&shared.view, &under_way.about.plan) else { return };
+        self.contended.note(&under_way.about.request.key, shared.now.monotonic);
         let (id, _) = Table::parse(shared.draw_request());
         let about = &mut under_way.about;
         let again = About {

@@ -45,14 +45,25 @@ pub(super) fn evaluate(
     cells: &impl Cells,
     effects: &mut Effects,
 ) -> Evaluated {
-    let first = next_dot(shared, about.slice, own, effects);
     let epoch = shared.epoch(about.slice);
+    let (first, mint) = mint(shared, about, own, effects);
+    on(&about.request, cells, mint, first, epoch)
+}
+
+/// A mint for a request, and its first dot.
+pub(super) fn mint<'s>(
+    shared: &'s mut Shared,
+    about: &About,
+    own: &Context,
+    effects: &mut Effects,
+) -> (Dot, Mint<'s>) {
+    let first = next_dot(shared, about.slice, own, effects);
     let random = found::random(about.request.id);
     let lifetime = shared.view.lifetime_millis(&about.request.key);
     let mint = Mint::new(first, &mut shared.clock, shared.now.wall_millis, random)
         .with_limits(shared.settings.limits)
         .with_lifetime(lifetime);
-    on(&about.request, cells, mint, first, epoch)
+    (first, mint)
 }
 
 /// Evaluates a request with a mint whose first dot is `first`.

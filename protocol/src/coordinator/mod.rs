@@ -1,8 +1,9 @@
-//! A request's life: evaluated once, but for an assignment that owners do not confirm, stored at enough owners, answered truthfully.
+//! A request's life: evaluated once, but for some assignments that owners do not confirm, stored at enough owners, answered truthfully.
 
 mod admission;
 mod answer;
 mod confirm;
+mod contended;
 mod counting;
 mod evaluate;
 mod explain;
@@ -35,6 +36,7 @@ use crate::origin::Origin;
 use crate::rows::{NotResident, Rows};
 
 use admission::{Route, route};
+use contended::Contended;
 pub(crate) use counting::Quota;
 pub use found::Found;
 pub(crate) use handed::Handed;
@@ -107,6 +109,7 @@ pub struct Coordinator {
     table: Table,
     memory: Memory,
     latencies: Latencies,
+    contended: Contended,
     /// What was forwarded, by the client's id, which the messages about it bear.
     forwarded: BTreeMap<RequestId, RequestId>,
     /// Keys whose changes are being committed part by part: nothing else is evaluated to change them.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coterie_crdt::Context;
 use coterie_crdt::operation::{KeyOperation, OpError, Operation};
 use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
@@ -57,7 +58,12 @@ impl Coordinator {
         if about.writes() && !observes && sees {
             return self.evaluate(shared, under_way, own, effects);
         }
-        if about.writes() && sees && confirm::may_be_confirmed(shared, about, &own, state) {
+        let contended = self.contended.has(&about.request.key, shared.now.monotonic);
+        if about.writes()
+            && sees
+            && !contended
+            && confirm::may_be_confirmed(shared, about, &own, state)
+        {
             under_way.about.basis = Basis::Own;
             return self.evaluate(shared, under_way, own, effects);
         }
@@ -225,11 +231,15 @@ impl Coordinator {
         }
         let about = &mut under_way.about;
         let mut joined = None;
+        let mut live = Context::new();
         let (mut shown, mut fallbacks) = (vec![shared.me], Vec::new());
         if let Phase::Gathering(gathering) = &under_way.phase {
             shown = gathering.shown_by(shared.me);
             fallbacks = gathering.shown_by_fallbacks();
             if let Own::Small(stored) = &mut own {
+                if matches!(about.basis, Basis::Again(_)) {
+                    live = gathering.live(&stored.state);
+                }
                 joined = gathering.joined(&stored.state);
                 if let Some(joined) = &joined {
                     repair::repair(shared, about, gathering, joined, stored, effects);
@@ -241,6 +251,11 @@ impl Coordinator {
             }
         }
         about.answers.saw(&own);
+        if let Some(state) = own.small()
+            && let Some(upheld) = confirm::uphold(shared, about, state, live, effects)
+        {
+            return self.commit(shared, under_way, own, upheld, effects);
+        }
         let context = own.context();
         let evaluated = match (&joined, &own) {
             (Some(joined), _) => evaluate::evaluate(shared, about, &context, joined, effects),

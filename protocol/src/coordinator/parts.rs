@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use coterie_crdt::Delta;
 use coterie_crdt::encoding::encode_delta;
+use coterie_crdt::operation::Assigned;
 use coterie_wire::peer::write::Change;
 use coterie_wire::{Outcome, Refused, RequestId};
 
@@ -45,10 +46,11 @@ impl Coordinator {
         if let Own::Small(mut stored) = own
             && evaluated.delta.cells().len() <= CELLS_MAX
         {
+            let assignment = matches!(under_way.about.basis, Basis::Own);
+            let assigned = assignment.then(|| Assigned::of(&evaluated.delta)).flatten();
             let change = Change::Delta(std::mem::take(&mut evaluated.delta));
             let applied = replica::apply(shared, slice, key, &mut stored, &change, effects);
-            let rests_on_own = matches!(under_way.about.basis, Basis::Own);
-            let confirmation = rests_on_own.then(|| Confirmation::new(applied.digest.1));
+            let confirmation = assigned.map(|it| Confirmation::new(applied.digest.1, it));
             let committed = Committed { change, epoch, here: true, confirmation };
             return self.committed(shared, under_way, evaluated, committed, effects);
         }

@@ -144,7 +144,6 @@ impl Coordinator {
             act(shared, about, writing, owner, effects);
         }
         if !under_way.origins.is_empty() {
-            let unknown = || writing.unknown(&shared.view, &about.plan);
             let is_enough = writing.is_enough(&shared.view, &about.plan);
             match writing.confirmed(&shared.view, &about.plan) {
                 Confirmed::Yes if is_enough => {
@@ -152,13 +151,10 @@ impl Coordinator {
                     self.respond(shared, &mut under_way, done, effects);
                 }
                 _ if about.deadline <= now => {
-                    let unknown = unknown();
+                    let unknown = writing.unknown(&shared.view, &about.plan);
                     self.respond(shared, &mut under_way, unknown, effects);
                 }
-                Confirmed::No => {
-                    let first = unknown();
-                    self.make_again(shared, &mut under_way, first, effects);
-                }
+                Confirmed::No => self.make_again(shared, &mut under_way, effects),
                 Confirmed::Yes | Confirmed::Open => {}
             }
         }

@@ -189,6 +189,12 @@ impl Writing {
 
     /// The answer where too few confirmed it in time.
     pub(super) fn unknown(&self, view: &View, plan: &Plan) -> Outcome {
+        let changed = self.answered.changed.clone();
+        Outcome::Unknown { count: self.count(view, plan), changed }
+    }
+
+    /// How many hold it, of those that are to.
+    pub(super) fn count(&self, view: &View, plan: &Plan) -> QuorumCount {
         let stand_ins = self.standing_in(view.me);
         let stored = |node| {
             let mut owners = self.owners.iter();
@@ -196,8 +202,7 @@ impl Writing {
         };
         let stood_in = |node| plan.sloppy && stand_ins.iter().any(|(owner, _)| *owner == node);
         let holds = |node| stored(node) || stood_in(node);
-        let count = plan.write.count(view, self.sets.newest(), holds);
-        Outcome::Unknown { count, changed: self.answered.changed.clone() }
+        plan.write.count(view, self.sets.newest(), holds)
     }
 
     /// When it has to be looked at again, whatever arrives.
