@@ -27,3 +27,9 @@ fn what_every_owner_has_a_fallback_may_lack() {
 fn an_owner_that_acknowledges_a_write_after_a_purge_has_what_its_session_saw() {
     assert_kept(&[20468]);
 }
+
+/// An assignment that too few owners had confirmed was made again after a session had read it and replaced it.
+#[test]
+fn who_replaces_what_is_being_assigned_does_not_read_it_again() {
+    crate::assert_kept(&[9475]);
+}
