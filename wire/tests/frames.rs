@@ -120,7 +120,7 @@ fn bodies() -> Vec<Body> {
     let compare = Compare { intent: 1 << 77, tip, given_up };
     let run = Run(u64::MAX);
     let heard = vec![Heard { run: Run(3), commits: vec![(0, 5), (9, 1 << 40)] }];
-    let remember = Remember { run, heard, tip: Some(tip) };
+    let remember = Remember { run, heard, tip: Some(tip), forgot: true };
     let slice = Slice { partition: Partition(1_023), replicas: 3 };
     let mut bodies = vec![
         Body::Forward(Box::new(request)),

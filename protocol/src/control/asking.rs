@@ -83,8 +83,12 @@ impl Control {
         }
     }
 
-    /// Whether this node may begin to serve.
-    pub(super) fn may_serve(&mut self, now: Now) -> bool {
+    /// Whether this node may begin to serve. Where somebody has not said what it remembers, it mints nothing under the actors
+    /// that it had.
+    pub(super) fn may_serve(&mut self, now: Now, effects: &mut ControlEffects) -> bool {
+        if self.asking.over {
+            return true;
+        }
         let somebody_answered = !self.asking.tips.is_empty();
         let down = |peer: &NodeId| {
             // Whom others convicted is shown as suspect here for a while, or not at all if an earlier life knew already;
@@ -93,9 +97,24 @@ impl Control {
             let dead = evidence.is_some_and(|evidence| evidence.rank >= Rank::Down);
             self.liveness.get(peer) == Some(&Liveness::Down) || (dead && somebody_answered)
         };
-        self.asking.over |=
+        self.asking.over =
             self.asking.unanswered.iter().all(down) || now.monotonic >= self.asking.until;
+        if self.asking.over && !self.asking.unanswered.is_empty() {
+            self.doubt(effects);
+        }
         self.asking.over
+    }
+
+    /// Who could tell whether this storage lacks something that it has minted has forgotten, or does not answer: this node
+    /// leads another life from now on, with other actors (invariant 1).
+    fn doubt(&mut self, effects: &mut ControlEffects) {
+        if self.actors_spent || self.asking.runs.is_first() {
+            return;
+        }
+        self.identity.incarnation = Incarnation(self.random.random());
+        self.actors_spent = true;
+        self.view_changed = true;
+        self.identity.store(&mut effects.batch);
     }
 
     /// A member says what it remembers.
@@ -119,6 +138,9 @@ impl Control {
                 self.lose(cause, effects);
             }
         }
+        if remember.forgot {
+            self.doubt(effects);
+        }
         if let Some(tip) = remember.tip {
             self.agree(coterie_ring::decision::Event::Heard { from, tip }, now, effects);
         }
@@ -136,6 +158,7 @@ impl Control {
             return;
         }
         effects.report(Report::Amnesia(cause));
+        self.memory.is_short();
         if !known {
             self.identity.incarnation = Incarnation(self.random.random());
             self.identity.amnesiac = true;

@@ -2,8 +2,8 @@
 //!
 //! Kept in memory, and in control rows a moment later. A peer that lost the end of its log lost its newest commits,
 //! and whoever heard an acknowledgement of any of those can tell it. All who heard would have to stop within that
-//! moment for a loss to go unnoticed: then it takes a failure of the whole cluster at once *and* a disk that lied
-//! about having synced.
+//! moment for a loss to go unnoticed. Who did stop says so: then the peer mints nothing under the actors that it had
+//! (invariant 1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Memory {
     peers: BTreeMap<NodeId, Vec<Acknowledged>>,
     unsaved: BTreeSet<NodeId>,
     save_at: Option<Duration>,
+    /// Whether more may have been heard of than was saved; then, the lanes that were heard from since.
+    short: Option<BTreeSet<(NodeId, u16)>>,
 }
 
 impl Memory {
@@ -54,6 +56,19 @@ impl Memory {
         Ok((memory, damaged))
     }
 
+    /// More may have been heard of than is here.
+    pub(super) fn is_short(&mut self) {
+        self.short = Some(BTreeSet::new());
+    }
+
+    /// Whether more may have been heard of a peer with so many lanes. What a lane says once more is its latest.
+    pub(super) fn forgot(&self, peer: NodeId, lanes: Option<u16>) -> bool {
+        let heard = |heard: &BTreeSet<_>| {
+            lanes.is_some_and(|lanes| (0..lanes).all(|lane| heard.contains(&(peer, lane))))
+        };
+        self.short.as_ref().is_some_and(|short| !heard(short))
+    }
+
     /// A peer acknowledged a commit.
     pub(super) fn note(&mut self, peer: NodeId, committed: Committed, save_at: Duration) {
         let runs = self.peers.entry(peer).or_default();
@@ -68,6 +83,9 @@ impl Memory {
         let commits = &mut runs[at].commits;
         if commits.len() >= LANES_MAX && !commits.contains_key(&committed.lane) {
             return;
+        }
+        if let Some(heard) = &mut self.short {
+            heard.insert((peer, committed.lane));
         }
         let number = commits.entry(committed.lane).or_default();
         if *number < committed.number {
@@ -159,6 +177,22 @@ mod tests {
         assert_eq!(memory.next_deadline(), Some(Duration::from_secs(1)));
         let runs = decode(encode(&memory.peers[&PEER]).into()).unwrap();
         assert_eq!(runs, memory.peers[&PEER]);
+    }
+
+    #[test]
+    fn what_may_have_been_forgotten_is_known_again_once_every_lane_was_heard_from() {
+        let mut memory = noted(&[(1, 0, 5), (1, 1, 9)]);
+        assert!(!memory.forgot(PEER, Some(2)));
+        memory.is_short();
+        for (lane, forgot) in [(0, true), (7, true), (1, false)] {
+            assert!(memory.forgot(PEER, Some(2)) && memory.forgot(PEER, None));
+            let committed = Committed { run: Run(1), lane, number: 1 };
+            memory.note(PEER, committed, Duration::from_secs(1));
+            assert_eq!(memory.forgot(PEER, Some(2)), forgot);
+        }
+        assert!(memory.forgot(NodeId(8), Some(2)));
+        memory.is_short();
+        assert!(memory.forgot(PEER, Some(2)), "it is short once more");
     }
 
     #[test]

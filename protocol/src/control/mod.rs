@@ -284,7 +284,9 @@ impl Control {
             ControlMessage::Join => self.welcome(from, effects),
             ControlMessage::Remembered { run } => {
                 let tip = self.layouts.as_ref().map(|layouts| layouts.agreement.tip());
-                let remember = Remember { run, heard: self.memory.of(from), tip };
+                let lanes = self.attributes.get(&from).map(|attributes| attributes.lanes);
+                let (heard, forgot) = (self.memory.of(from), self.memory.forgot(from, lanes));
+                let remember = Remember { run, heard, tip, forgot };
                 self.say(After::Synced, from, ControlMessage::Remember(remember), effects);
             }
             ControlMessage::Remember(remember) => self.told(from, remember, now, effects),

@@ -73,7 +73,11 @@ impl Control {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(start.seed);
         let generation = generation(rows, stored.is_some())?;
         let members = members(rows, effects)?;
-        let (memory, dropped) = Memory::load(rows)?;
+        let (mut memory, dropped) = Memory::load(rows)?;
+        let ended_in_order = stored.as_ref().is_none_or(|stored| stored.clean);
+        if !ended_in_order || start.past != Past::Continued || !dropped.is_empty() {
+            memory.is_short();
+        }
         for row in dropped {
             effects.batch.delete(Space::Control, row.clone());
             effects.report(Report::RowDropped { row });

@@ -92,6 +92,44 @@ fn what_is_remembered_outlives_those_who_remember() {
     assert!(matches!(amnesia(&cluster)[..], [AmnesiaCause::Told { .. }]));
 }
 
+/// Seed 3550 at 938eaf8: a storage was put back to before a commit, and the only peer that had heard of that lost its power less than
+/// a second later. A dot was minted twice.
+#[test]
+fn who_is_not_vouched_for_mints_under_other_actors() {
+    let mut cluster = Cluster::grown(13, 3);
+    let (before, run) = (cluster.view(1).incarnation, cluster.view(1).run);
+    cluster.run(Duration::from_secs(15));
+    cluster.crash(0);
+    cluster.start(0).unwrap();
+    cluster.until("it serves", MINUTE, |cluster| cluster.machines[0].view.is_some());
+    let view = restart(&mut cluster);
+    assert!(!view.amnesiac && view.incarnation != before);
+    assert!(cluster.control(1).actors_spent());
+
+    // It is, once every lane was heard from.
+    let before = cluster.view(1).incarnation;
+    assert_ne!(cluster.view(1).run, run);
+    for lane in 0..2 {
+        let run = cluster.view(1).run;
+        let committed = Committed { run, lane, number: 3 };
+        let event = ControlEvent::Acknowledged { peer: id(1), committed };
+        cluster.handle(0, Event::Lane(event));
+        let mut batch = Batch::new();
+        batch.put(Space::Control, address::commits(lane), 3_u64.to_be_bytes().to_vec());
+        cluster.machines[1].store.commit(&batch).unwrap();
+    }
+    let view = restart(&mut cluster);
+    assert_eq!((view.amnesiac, view.incarnation), (false, before));
+    assert!(!cluster.control(1).actors_spent());
+
+    // Nor is it while somebody does not answer.
+    cluster.kill(2);
+    cluster.run(Duration::from_secs(20));
+    let view = restart(&mut cluster);
+    assert!(!view.amnesiac && view.incarnation != before);
+    assert!(cluster.control(1).actors_spent());
+}
+
 #[test]
 fn a_loss_is_remembered_until_it_is_made_good() {
     let mut cluster = Cluster::grown(4, 3);

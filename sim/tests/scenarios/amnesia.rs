@@ -34,3 +34,10 @@ fn who_does_not_know_what_it_lost_starts_where_it_can_be_told() {
 fn whose_storage_goes_back_behind_what_it_coordinated_is_told() {
     assert_kept(&[38364]);
 }
+
+/// Of a commit that a storage lacked since it was put back behind its node's back, a peer had heard that lost its power less than a
+/// second later, and nobody else. A dot was minted twice.
+#[test]
+fn a_dot_is_not_minted_twice_though_who_could_tell_has_forgotten() {
+    assert_kept(&[3550]);
+}

@@ -68,6 +68,9 @@ pub struct Remember {
     pub heard: Vec<Heard>,
     /// The last decision that the one who answers knows, if any.
     pub tip: Option<Tip>,
+    /// Whether it may have heard of more: its process before this one did not end in order, and this one has not heard from
+    /// every lane of the other yet.
+    pub forgot: bool,
 }
 
 /// What a node acknowledged in one run, as far as another has heard of it.
@@ -93,5 +96,5 @@ grows! {
     GivenUp { version, owners }
     Heard { run, commits }
     Hello { wall_millis, protocols }
-    Remember { run, heard, tip }
+    Remember { run, heard, tip; later forgot }
 }
