@@ -11,10 +11,14 @@
 //!
 //! Of every read in any bucket: what it shows, somebody had begun to write.
 //!
+//! Of every acknowledged assignment in a strict bucket, which is to see what as many owners have as store it, a majority at most:
+//! what was assigned and acknowledged before it, at intersecting quorums, is in no owner's final state. So an assignment replaces what
+//! came before it, also where reads show only the later of two values.
+//!
 //! Regional levels are counted for what they are at the least ([`crate::Level::owners_min`]).
 //!
 //! # Cost
-//! O(reads × cells of the key), and for registers O(reads × assignments × length of chains of them).
+//! O(reads × cells of the key), and for registers O(reads × assignments × length of chains of them); O(live values × assignments).
 //!
 //! # What it does not see
 //! Stale registers and removals where clients are not told dots; stale counters, which have a checker
@@ -22,7 +26,7 @@
 
 use crate::claims::{Claims, Misread, is_read, test};
 use crate::index::Index;
-use crate::{BucketKind, Fault, Judged, KeyHistory, Operation, Verdict, Violation};
+use crate::{BucketKind, Cell, Fault, Judged, KeyHistory, Operation, Verdict, Violation};
 
 /// Judges a key's reads by the quorums that they and earlier writes had.
 #[must_use]
@@ -42,8 +46,45 @@ pub fn check(key: &KeyHistory) -> Verdict {
             return Verdict::Broken(Violation::new(key, fault, evidence, []));
         }
     }
+    if let Err(violation) = test_replaced(key, &index, &mut claims) {
+        return Verdict::Broken(violation);
+    }
     let (claims, excused) = (claims.tested, claims.excused);
     Verdict::Kept(Judged { operations: reads, claims, excused, states: 0 })
+}
+
+/// What an assignment had to replace is live nowhere in the end.
+fn test_replaced(
+    key: &KeyHistory,
+    index: &Index<'_>,
+    claims: &mut Claims,
+) -> Result<(), Box<Violation>> {
+    let Some(assignments) = index.cell(&Cell::Register) else { return Ok(()) };
+    let done = |at: &usize| index.operation(*at).is_done();
+    for state in &key.finals {
+        let registers = state.cells.iter().filter(|live| live.cell == Cell::Register);
+        let dots = registers.filter_map(|live| live.dots.as_deref()).flatten();
+        for live in dots.filter_map(|dot| index.minter(*dot)).filter(done) {
+            claims.tested += 1;
+            let replaces = |at: &usize| {
+                let (earlier, later) = (index.operation(live), index.operation(*at));
+                done(at) && earlier.precedes(later) && observes(key, later, earlier)
+            };
+            if let Some(by) = assignments.writers.iter().copied().find(replaces) {
+                let fault = Fault::Resurrected(Cell::Register);
+                return Err(Violation::at_the_end(key, fault, [live, by], [state]));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether every set of owners that acknowledged the one meets every set whose states the other was evaluated on.
+fn observes(key: &KeyHistory, later: &Operation, earlier: &Operation) -> bool {
+    let replicas = key.bucket.replicas;
+    let shown = later.level.owners_min(replicas).min(replicas / 2 + 1);
+    let owners = shown.saturating_add(earlier.level.owners_min(replicas));
+    key.bucket.kind == BucketKind::Strict && owners > replicas
 }
 
 /// Whether every set of owners that acknowledged the one meets every set that answered the other.

@@ -3,8 +3,8 @@
 
 use crate::script::{Script, add, assign, live, name, remove, seen};
 use coterie_check::{
-    Action, Answer, Before, BucketKind, Cell, Check, Condition, Dot, Fault, Level, SessionId,
-    Strong, Undecided, Verdict,
+    Action, Answer, Before, BucketKind, Cell, Check, Condition, Dot, Fault, Level, LiveCell,
+    SessionId, Strong, Undecided, Verdict,
 };
 
 fn element(text: &str) -> Cell {
@@ -219,6 +219,33 @@ fn stale_register_after_a_quorum_write() {
     ));
     script.operations.pop();
     script.read_register(16..18, &["v3"]).session = SessionId(1);
+    assert!(matches!(script.judge(Check::Quorums), Verdict::Kept(_)));
+}
+
+#[test]
+fn register_that_a_later_assignment_did_not_replace() {
+    let both = |script: &mut Script| {
+        let values = vec![name("v1"), name("v2")];
+        let dots = Some(vec![Dot(1), Dot(2)]);
+        script.finals(vec![LiveCell { cell: Cell::Register, values, dots }], 0);
+    };
+    let mut script = strict();
+    script.write(0..5, assign("v1"), 1, &[]);
+    script.write(6..9, assign("v2"), 2, &[]);
+    both(&mut script);
+    let violation = script.violation(Check::Quorums);
+    assert_eq!(violation.fault, Fault::Resurrected(Cell::Register));
+    assert_eq!(violation.operations, script.operations);
+
+    // One owner is asked, which need not be the one that has it.
+    script.operations[0].level = Level::One;
+    assert!(matches!(script.judge(Check::Quorums), Verdict::Kept(_)));
+
+    // Nor had the other to be seen.
+    let mut script = strict();
+    script.write(0..7, assign("v1"), 1, &[]);
+    script.write(6..9, assign("v2"), 2, &[]);
+    both(&mut script);
     assert!(matches!(script.judge(Check::Quorums), Verdict::Kept(_)));
 }
 
