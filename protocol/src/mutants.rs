@@ -31,6 +31,8 @@ pub enum Mutant {
     PushBeforeFence,
     /// Invariant 17: a push counts for a copy that took the place of the one it was made to.
     PushToFormerCopy,
+    /// Invariant 17: whatever owners have, an assignment that was evaluated on the coordinator's rows is taken for confirmed.
+    ConfirmedUnseen,
     /// Invariant 19: remains are dropped once they were reported, whoever may still have older state.
     PurgeByClock,
     /// Invariant 19: a purge goes on though not all owners have reported the same.
@@ -54,7 +56,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 22] = [
+    pub const ALL: [Mutant; 23] = [
         Mutant::DoubleCoordination,
         Mutant::AckBeforeSync,
         Mutant::ExpiredExecuted,
@@ -68,6 +70,7 @@ impl Mutant {
         Mutant::DotReuseAfterReacquisition,
         Mutant::PushBeforeFence,
         Mutant::PushToFormerCopy,
+        Mutant::ConfirmedUnseen,
         Mutant::PurgeByClock,
         Mutant::PurgeBeforeAllReports,
         Mutant::PurgeWithHints,

@@ -35,6 +35,7 @@ const CAUGHT: &[(Bug, Profile, u64)] = &[
     decision(Decision::ActorsSurviveLoss, Profile::Power, 3),
     decision(Decision::AmnesiacCounts, Profile::Mixed, 243),
     decision(Decision::DotReuseAfterReacquisition, Profile::Forgetting, 52),
+    decision(Decision::ConfirmedUnseen, Profile::Mixed, 95),
     decision(Decision::PurgeByClock, Profile::Mixed, 1),
     decision(Decision::PurgeBeforeAllReports, Profile::Mixed, 78),
     decision(Decision::PurgeWithHints, Profile::Island, 9),

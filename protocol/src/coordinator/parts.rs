@@ -46,8 +46,9 @@ impl Coordinator {
         if let Own::Small(mut stored) = own
             && evaluated.delta.cells().len() <= CELLS_MAX
         {
-            let assignment = matches!(under_way.about.basis, Basis::Own);
-            let assigned = assignment.then(|| Assigned::of(&evaluated.delta)).flatten();
+            let is_to_be_confirmed = matches!(under_way.about.basis, Basis::Own);
+            let assigned = is_to_be_confirmed
+                .then(|| Assigned::of(&evaluated.delta).expect("only assignments of strings are"));
             let change = Change::Delta(std::mem::take(&mut evaluated.delta));
             let applied = replica::apply(shared, slice, key, &mut stored, &change, effects);
             let confirmation = assigned.map(|it| Confirmation::new(applied.digest.1, it));
