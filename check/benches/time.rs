@@ -38,6 +38,7 @@ fn operation(id: u64, session: u64, invoked: u64, action: Action, outcome: Outco
         bucket: BucketId(0),
         key: Name::from("k"),
         level: Level::Linearizable,
+        observes: None,
         invoked: Nanos(invoked),
         action,
         outcome,

@@ -255,6 +255,9 @@ pub struct Operation {
     pub key: Name,
     /// The level asked for.
     pub level: Level,
+    /// The level at which a write that replaces something was to see what there is, where the recorder knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observes: Option<Level>,
     /// When it was sent.
     pub invoked: Nanos,
     /// What was asked.

@@ -11,8 +11,8 @@
 //!
 //! Of every read in any bucket: what it shows, somebody had begun to write.
 //!
-//! Of every acknowledged assignment in a strict bucket, which is to see what as many owners have as store it, a majority at most:
-//! what was assigned and acknowledged before it, at intersecting quorums, is in no owner's final state. So an assignment replaces what
+//! Of every acknowledged assignment in a strict bucket of which it is known how many owners were to show what they have: what was
+//! assigned and acknowledged before it, at intersecting quorums, is in no owner's final state. So an assignment replaces what
 //! came before it, also where reads show only the later of two values.
 //!
 //! Regional levels are counted for what they are at the least ([`crate::Level::owners_min`]).
@@ -26,7 +26,7 @@
 
 use crate::claims::{Claims, Misread, is_read, test};
 use crate::index::Index;
-use crate::{BucketKind, Cell, Fault, Judged, KeyHistory, Operation, Verdict, Violation};
+use crate::{BucketKind, Cell, Fault, Judged, KeyHistory, Level, Operation, Verdict, Violation};
 
 /// Judges a key's reads by the quorums that they and earlier writes had.
 #[must_use]
@@ -35,7 +35,7 @@ pub fn check(key: &KeyHistory) -> Verdict {
     let mut claims = Claims::default();
     let mut reads = 0;
     for (at, read) in key.operations.iter().enumerate().filter(|(_, o)| is_read(&o.action)) {
-        let intersects = |write: &Operation| quorums_intersect(key, read, write);
+        let intersects = |write: &Operation| quorums_intersect(key, read.level, write);
         reads += u64::from(read.is_done());
         if let Err(misread) = test(&index, at, intersects, &mut claims) {
             let (fault, evidence) = match misread {
@@ -68,7 +68,8 @@ fn test_replaced(
             claims.tested += 1;
             let replaces = |at: &usize| {
                 let (earlier, later) = (index.operation(live), index.operation(*at));
-                done(at) && earlier.precedes(later) && observes(key, later, earlier)
+                let shown = later.observes.is_some_and(|of| quorums_intersect(key, of, earlier));
+                done(at) && earlier.precedes(later) && shown
             };
             if let Some(by) = assignments.writers.iter().copied().find(replaces) {
                 let fault = Fault::Resurrected(Cell::Register);
@@ -79,17 +80,9 @@ fn test_replaced(
     Ok(())
 }
 
-/// Whether every set of owners that acknowledged the one meets every set whose states the other was evaluated on.
-fn observes(key: &KeyHistory, later: &Operation, earlier: &Operation) -> bool {
-    let replicas = key.bucket.replicas;
-    let shown = later.level.owners_min(replicas).min(replicas / 2 + 1);
-    let owners = shown.saturating_add(earlier.level.owners_min(replicas));
-    key.bucket.kind == BucketKind::Strict && owners > replicas
-}
-
 /// Whether every set of owners that acknowledged the one meets every set that answered the other.
-fn quorums_intersect(key: &KeyHistory, read: &Operation, write: &Operation) -> bool {
+fn quorums_intersect(key: &KeyHistory, read: Level, write: &Operation) -> bool {
     let replicas = key.bucket.replicas;
-    let owners = read.level.owners_min(replicas).saturating_add(write.level.owners_min(replicas));
+    let owners = read.owners_min(replicas).saturating_add(write.level.owners_min(replicas));
     key.bucket.kind == BucketKind::Strict && owners > replicas
 }

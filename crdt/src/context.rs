@@ -141,6 +141,16 @@ impl Context {
         common
     }
 
+    /// The dots that are seen here and not in `other`. Lazy.
+    pub fn beyond<'a>(&'a self, other: &'a Context) -> impl Iterator<Item = Dot> + 'a {
+        let past = |&(actor, upto): &(Actor, u64)| {
+            let from = other.upto(actor).saturating_add(1);
+            (from..=upto).map(move |sequence| Dot::new(actor, sequence))
+        };
+        let dots = self.vector.iter().flat_map(past).chain(self.cloud.iter().copied());
+        dots.filter(|dot| !other.contains(*dot))
+    }
+
     /// Whether every dot of `other` is seen here.
     pub fn covers(&self, other: &Context) -> bool {
         let vector = other.vector.iter().all(|&(actor, upto)| {

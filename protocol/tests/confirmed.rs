@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use coterie_crdt::operation::{Expire, Operation, Reply, SetCondition, StringOperation};
+use coterie_crdt::operation::{
+    Expire, KeyOperation, Limits, Operation, Reply, SetCondition, StringOperation,
+};
 use coterie_protocol::Liveness;
 use coterie_ring::{BucketPolicy, Level, NodeId};
 use coterie_wire::peer::write::WriteAnswer;
@@ -15,7 +17,7 @@ use coterie_wire::{Answered, Body, Key, Levels, Outcome, QuorumCount, Request};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use harness::{Cluster, key, levels};
+use harness::{Cluster, add, key, levels};
 
 fn assign(value: &'static str, condition: SetCondition, get: bool) -> Operation {
     let (value, expire) = (value.into(), Expire::Never);
@@ -142,6 +144,40 @@ fn what_seems_to_come_after_an_assignment_is_replaced_although_it_may_have_come_
     for owner in owners {
         assert_eq!(shown(&mut cluster, owner, &key), Reply::Value("mine".into()));
     }
+}
+
+/// Only the owner that has them tells that there are any.
+#[test]
+fn members_that_the_coordinator_had_not_seen_are_deleted() {
+    let (mut cluster, key, owners) = cluster();
+    let me = owners[0];
+    cluster.lose(move |_, to, message| to == me && matches!(message.body, Body::Write(_)));
+    let request = cluster.request(&key, add("member"));
+    cluster.done(owners[1], request);
+    cluster.lose(|_, _, _| false);
+    cluster.advance(Duration::from_millis(1));
+    let request = cluster.request(&key, set("mine"));
+    cluster.done(me, request);
+    let get = Operation::String(StringOperation::GetDelete);
+    let request = cluster.request(&key, get);
+    let replies = cluster.done(owners[1], request).replies;
+    assert_eq!(replies, [Ok(Reply::Value("mine".into()))]);
+    let request = cluster.request(&key, Operation::Key(KeyOperation::Exists));
+    assert_eq!(cluster.done(owners[2], request).replies, [Ok(Reply::Integer(0))]);
+}
+
+#[test]
+fn operations_that_fail_beside_an_assignment_are_answered_as_they_were() {
+    let (mut cluster, key, owners) = cluster();
+    behind_their_backs(&mut cluster, owners[1], &key);
+    cluster.cut(owners[2], owners[0]);
+    let value = vec![7; Limits::default().value_bytes_max + 1].into();
+    let (condition, expire) = (SetCondition::Always, Expire::Never);
+    let large = StringOperation::Set { value, condition, get: false, expire };
+    let request = cluster.request(&key, set("mine"));
+    let operations = vec![set("mine"), Operation::String(large)];
+    let replies = cluster.done(owners[0], Request { operations, ..request }).replies;
+    assert!(matches!(replies[..], [Ok(Reply::Done), Err(_)]), "{replies:?}");
 }
 
 #[test]

@@ -115,6 +115,7 @@ fn operations() -> impl Strategy<Value = Operation> {
             bucket: BucketId(bucket),
             key: Name::from("k"),
             level,
+            observes: None,
             invoked,
             action,
             outcome,

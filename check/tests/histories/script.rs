@@ -32,8 +32,17 @@ impl Script {
         let level = Level::Quorum;
         let (id, invoked) = (OperationId(self.operations.len() as u64), Nanos(invoked));
         let (session, key) = (SessionId(0), name("k"));
-        let operation =
-            Operation { id, session, bucket: BUCKET, key, level, invoked, action, outcome };
+        let operation = Operation {
+            id,
+            session,
+            bucket: BUCKET,
+            key,
+            level,
+            observes: None,
+            invoked,
+            action,
+            outcome,
+        };
         self.operations.push(operation);
         self.operations.last_mut().unwrap()
     }

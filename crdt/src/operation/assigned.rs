@@ -30,17 +30,17 @@ impl Assigned {
         Some(Assigned { value: stamp(&Address::REGISTER)?, deadline: stamp(&Address::EXPIRY) })
     }
 
-    /// What has become of the assignment where `cells` are what there is, and removes of them what came before it.
-    ///
-    /// `known` are dots that others may lack or have left over: the delta says of those that `cells` know whether they are live.
+    /// What has become of the assignment where `cells` are what there is, and removes of them what came before it. `seen` are
+    /// the dots that it was evaluated on, and its own.
     ///
     /// `None` where it is to be made again: something seems to have come after it that has not replaced it, or more than one
-    /// thing has; or there is more than a string, increments for one; or the key has expired.
+    /// thing has; it was deleted together with something that it had not seen, which may have expired; there is more than
+    /// a string, increments for one; or the key has expired.
     ///
     /// Two assignments never remove each other: what is removed has a lesser stamp than what it is removed for.
     pub fn uphold(
         &self,
-        known: &Context,
+        seen: &Context,
         cells: &impl Cells,
         mint: &mut Mint<'_>,
     ) -> Option<Upheld> {
@@ -48,6 +48,7 @@ impl Assigned {
         let (register, expiry) = (&root.register, &root.expiry);
         let is_string = root.pending.is_none()
             && root.transfer.is_none()
+            && !cells.is_transferring()
             && root.counts.rows == 0
             && !register.has_standing_tallies();
         let has_expired = expiry.deadline().is_some_and(|deadline| deadline <= mint.wall_millis());
@@ -58,12 +59,14 @@ impl Assigned {
         let value = since(register, self.value, &mut removed)?;
         let deadline = since(expiry, self.deadline.unwrap_or(self.value), &mut removed)?;
         let stands = value.dots().iter().any(|(dot, _)| *dot == self.value.dot);
-        if stands && self.deadline.is_none() && !deadline.is_empty() {
+        let has_foreign_deadline = stands && self.deadline.is_none() && !deadline.dots().is_empty();
+        // A deletion of nothing else has one dot.
+        let was_deleted = value.dots().is_empty();
+        if has_foreign_deadline || was_deleted && root.context.beyond(seen).nth(1).is_some() {
             return None;
         }
-        let mut context = known.common(&root.context);
-        context.extend(register.dots().iter().chain(expiry.dots()).map(|(dot, _)| *dot));
-        context.insert(self.value.dot);
+        // There is nothing but a string: whatever else was ever seen of the key is dead, and said to be.
+        let mut context = root.context.clone();
         if !removed.is_empty() {
             context.insert(mint.dot());
         }
@@ -86,14 +89,13 @@ pub struct Upheld {
 /// What is left of a cell where what came before the assignment is removed; `None` where that is more than the assignment or
 /// what has replaced it, or where there is no telling.
 fn since(cell: &Cell, assigned: Stamp, removed: &mut Context) -> Option<Cell> {
-    let mut kept = Cell::new();
     for (dot, payload) in cell.dots() {
         let stamp = Stamp { time: payload.time()?, dot: *dot };
         if stamp < assigned {
             removed.insert(*dot);
-        } else {
-            kept.insert(*dot, payload.clone());
         }
     }
+    // Tallies stay: those of increments that are dead are taken back there.
+    let kept = cell.without(removed);
     (kept.dots().len() <= 1).then_some(kept)
 }

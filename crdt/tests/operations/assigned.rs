@@ -23,18 +23,18 @@ fn cells(state: &State) -> (Cell, Cell) {
     (root.register.clone(), root.expiry.clone())
 }
 
-/// Writes an assignment: what it assigned, and its dots.
+/// Writes an assignment: what it assigned, and the dots that it was evaluated on, with its own.
 fn assign(client: &mut Client, command: impl Command) -> (Assigned, Context) {
     let operation = command.operation();
     let (_, delta) = client.evaluate(&operation, &client.state.clone());
     client.run(operation).unwrap();
-    (Assigned::of(&delta).unwrap(), delta.context)
+    (Assigned::of(&delta).unwrap(), client.state.root().unwrap().context.clone())
 }
 
 /// Upholds an assignment on what its replica has by now. Whoever takes in what that says has the same.
-fn uphold(client: &mut Client, (assigned, known): &(Assigned, Context)) -> Option<Upheld> {
+fn uphold(client: &mut Client, (assigned, seen): &(Assigned, Context)) -> Option<Upheld> {
     let state = client.state.clone();
-    let upheld = assigned.uphold(known, &state, &mut client.mint(&state))?;
+    let upheld = assigned.uphold(seen, &state, &mut client.mint(&state))?;
     client.join(&upheld.delta);
     let mut other = State::new();
     other.join_delta(&upheld.delta);
@@ -70,24 +70,50 @@ fn what_has_replaced_an_assignment_stands_and_what_came_before_both_goes() {
     assert!(!uphold(&mut a, &mine).unwrap().removed.is_empty());
     assert_eq!(a.run(get()), value("next"));
     assert_eq!(a.run(KeyOperation::ExpireTime), integer(2_000_000));
-    b.run(KeyOperation::Delete).unwrap();
+}
+
+#[test]
+fn what_was_deleted_stands_as_deleted_where_nothing_unseen_was_deleted_with_it() {
+    for unseen in [false, true] {
+        let [mut a, mut b] = several();
+        if unseen {
+            b.run(set_until("theirs", 2_000_000)).unwrap();
+        }
+        let mine = assign(&mut a, set("mine"));
+        b.state.join(&a.state);
+        b.run(KeyOperation::Delete).unwrap();
+        a.state.join(&b.state);
+        // That may have been what expired, and not what a client deleted.
+        assert_eq!(uphold(&mut a, &mine).is_none(), unseen);
+        assert_eq!(a.run(get()), nothing());
+    }
+}
+
+#[test]
+fn increments_that_an_assignment_took_back_stay_taken_back() {
+    let [mut a, mut b, mut c] = several();
+    a.run(StringOperation::IncrementBy(5)).unwrap();
+    b.state.join(&a.state);
+    c.state.join(&a.state);
+    b.run(set("unseen")).unwrap();
+    a.now += 1;
+    let mine = assign(&mut a, set("10"));
     a.state.join(&b.state);
-    assert!(uphold(&mut a, &mine).is_some(), "it was deleted after all");
-    assert_eq!(a.run(get()), nothing());
+    // It has not heard of the assignment itself.
+    c.state.join_delta(&uphold(&mut a, &mine).unwrap().delta);
+    assert_eq!(c.run(get()), value("10"));
 }
 
 #[test]
 fn what_was_left_over_elsewhere_is_told_to_be_gone() {
     let [mut a, mut b, mut c] = several();
-    let unseen = assign(&mut c, set("unseen"));
+    c.run(set("unseen")).unwrap();
     let mine = assign(&mut a, set("mine"));
     b.state.join(&a.state);
     b.state.join(&c.state);
     b.run(set("next")).unwrap();
     a.state.join(&b.state);
-    let mut known = mine.1.clone();
-    known.join(&unseen.1);
-    let upheld = uphold(&mut a, &(mine.0, known)).unwrap();
+    let upheld = uphold(&mut a, &mine).unwrap();
     assert!(upheld.removed.is_empty(), "it was removed before");
     c.state.join_delta(&upheld.delta);
     assert_eq!(cells(&c.state), cells(&a.state));

@@ -168,7 +168,8 @@ impl Book {
         outcome: Outcome,
     ) -> Operation {
         let id = OperationId(self.number());
-        Operation { id, session, bucket: bucket.id, key, level, invoked, action, outcome }
+        let (bucket, observes) = (bucket.id, None);
+        Operation { id, session, bucket, key, level, observes, invoked, action, outcome }
     }
 
     pub(crate) fn note(&self, noted: Noted) {

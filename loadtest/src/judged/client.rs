@@ -252,8 +252,9 @@ impl Worker {
             self.connection = Some((session, client));
         }
         let level = self.level(&action);
-        let bucket = BUCKET;
-        let operation = Operation { id, session, bucket, key, level, invoked, action, outcome };
+        let (bucket, observes) = (BUCKET, None);
+        let operation =
+            Operation { id, session, bucket, key, level, observes, invoked, action, outcome };
         book.write(Record::Operation(operation));
     }
 }

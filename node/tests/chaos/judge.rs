@@ -181,6 +181,7 @@ fn an_element_that_comes_back_is_seen() {
         bucket: BUCKET,
         key: Name::from("set"),
         level,
+        observes: None,
         invoked: Nanos(id * 10),
         action,
         outcome: Outcome::Done {

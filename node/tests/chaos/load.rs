@@ -279,6 +279,7 @@ impl Client {
             bucket: BUCKET,
             key: Name::from(key),
             level: self.level,
+            observes: None,
             invoked,
             action,
             outcome,

@@ -31,6 +31,8 @@ const ASK_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Asking {
     /// The life that the storage knew of.
     pub(super) life: Incarnation,
+    /// Whether nothing was ever on it.
+    pub(super) is_first: bool,
     /// Which process asks, and those before it.
     pub(super) runs: Runs,
     /// The last commit of each lane, as the storage has it.
@@ -85,7 +87,7 @@ impl Control {
 
     /// Whether this node may begin to serve. Where somebody has not said what it remembers, it mints nothing under the actors
     /// that it had.
-    pub(super) fn may_serve(&mut self, now: Now, effects: &mut ControlEffects) -> bool {
+    pub(super) fn may_serve(&mut self, now: Now) -> bool {
         if self.asking.over {
             return true;
         }
@@ -100,21 +102,29 @@ impl Control {
         self.asking.over =
             self.asking.unanswered.iter().all(down) || now.monotonic >= self.asking.until;
         if self.asking.over && !self.asking.unanswered.is_empty() {
-            self.doubt(effects);
+            self.doubt();
         }
         self.asking.over
     }
 
-    /// Who could tell whether this storage lacks something that it has minted has forgotten, or does not answer: this node
-    /// leads another life from now on, with other actors (invariant 1).
-    fn doubt(&mut self, effects: &mut ControlEffects) {
-        if self.actors_spent || self.asking.runs.is_first() {
-            return;
-        }
-        self.identity.incarnation = Incarnation(self.random.random());
-        self.actors_spent = true;
-        self.view_changed = true;
-        self.identity.store(&mut effects.batch);
+    /// Who could tell whether this storage lacks something that it has minted has forgotten, or does not answer: lanes begin with
+    /// other actors (invariant 1).
+    fn doubt(&mut self) {
+        self.actors_spent |= !self.asking.is_first;
+    }
+
+    /// Whether this node may have heard of more that a peer has acknowledged than it remembers. Where it knows no layout yet, its
+    /// storage may be a new one.
+    pub(super) fn forgot(&self, peer: NodeId) -> bool {
+        let lanes = self.attributes.get(&peer).map(|attributes| attributes.lanes);
+        self.layouts.is_none() || self.memory.forgot(peer, lanes)
+    }
+
+    /// Whether that is so of any member.
+    pub(super) fn forgot_any(&self) -> bool {
+        let layout = self.layouts.iter().map(|layouts| layouts.decision.layout());
+        let mut others = layout.flat_map(|layout| layout.members()).map(|member| member.id);
+        others.any(|peer| peer != self.me && self.forgot(peer))
     }
 
     /// A member says what it remembers.
@@ -139,7 +149,7 @@ impl Control {
             }
         }
         if remember.forgot {
-            self.doubt(effects);
+            self.doubt();
         }
         if let Some(tip) = remember.tip {
             self.agree(coterie_ring::decision::Event::Heard { from, tip }, now, effects);

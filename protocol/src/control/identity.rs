@@ -48,6 +48,8 @@ pub(super) struct Identity {
     pub(super) abstains: bool,
     /// Whether that is because all nodes went back together, each perhaps to another moment.
     pub(super) together: bool,
+    /// Whether the process, when it ended in order, may have forgotten something that one before it had heard of.
+    pub(super) forgot: bool,
 }
 
 const CLEAN: u8 = 1;
@@ -56,6 +58,7 @@ const AMNESIAC: u8 = 4;
 const ABSTAINS: u8 = 8;
 const TOGETHER: u8 = 16;
 const WENT_BACK: u8 = 32;
+const FORGOT: u8 = 64;
 
 impl Identity {
     pub(super) fn load(rows: &impl Rows) -> Result<Option<Identity>, OpenError> {
@@ -74,6 +77,7 @@ impl Identity {
         let periodic = self.sync == SyncPolicy::Periodic;
         let lost = flag(self.amnesiac, AMNESIAC) | flag(self.abstains, ABSTAINS);
         let lost = lost | flag(self.together, TOGETHER) | flag(self.went_back, WENT_BACK);
+        let lost = lost | flag(self.forgot, FORGOT);
         body.put_u8(flag(self.clean, CLEAN) | flag(periodic, PERIODIC) | lost);
         rows::put(batch, address::node_row(rows::IDENTITY), &body);
     }
@@ -85,7 +89,7 @@ impl Identity {
         let (cluster, node) = (body.get_u128(), NodeId(body.get_u128()));
         let (incarnation, boot) = (Incarnation(body.get_u64()), body.get_u128());
         let flags = body.get_u8();
-        (flags < 64).then_some(Identity {
+        (flags < 128).then_some(Identity {
             cluster,
             node,
             incarnation,
@@ -96,6 +100,7 @@ impl Identity {
             went_back: flags & WENT_BACK != 0,
             abstains: flags & ABSTAINS != 0,
             together: flags & TOGETHER != 0,
+            forgot: flags & FORGOT != 0,
         })
     }
 

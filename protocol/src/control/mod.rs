@@ -200,6 +200,7 @@ impl Control {
             }
             Event::Stopping => {
                 self.identity.clean = true;
+                self.identity.forgot = self.forgot_any();
                 self.identity.store(&mut effects.batch);
                 self.memory.save(&mut effects.batch);
             }
@@ -284,8 +285,7 @@ impl Control {
             ControlMessage::Join => self.welcome(from, effects),
             ControlMessage::Remembered { run } => {
                 let tip = self.layouts.as_ref().map(|layouts| layouts.agreement.tip());
-                let lanes = self.attributes.get(&from).map(|attributes| attributes.lanes);
-                let (heard, forgot) = (self.memory.of(from), self.memory.forgot(from, lanes));
+                let (heard, forgot) = (self.memory.of(from), self.forgot(from));
                 let remember = Remember { run, heard, tip, forgot };
                 self.say(After::Synced, from, ControlMessage::Remember(remember), effects);
             }

@@ -74,8 +74,8 @@ impl Control {
         let generation = generation(rows, stored.is_some())?;
         let members = members(rows, effects)?;
         let (mut memory, dropped) = Memory::load(rows)?;
-        let ended_in_order = stored.as_ref().is_none_or(|stored| stored.clean);
-        if !ended_in_order || start.past != Past::Continued || !dropped.is_empty() {
+        let knows = stored.as_ref().is_none_or(|stored| stored.clean && !stored.forgot);
+        if !knows || start.past != Past::Continued || !dropped.is_empty() {
             memory.is_short();
         }
         for row in dropped {
@@ -98,6 +98,7 @@ impl Control {
             went_back: stored.as_ref().is_some_and(|stored| stored.went_back),
             abstains: stored.as_ref().is_some_and(|stored| stored.abstains),
             together: stored.as_ref().is_some_and(|stored| stored.together),
+            forgot: false,
         };
         let attributes = Attributes {
             generation,
@@ -146,6 +147,7 @@ impl Control {
             memory,
             asking: Asking {
                 life,
+                is_first: stored.is_none(),
                 runs,
                 recovered: recovered(rows)?,
                 unanswered: BTreeSet::new(),

@@ -12,7 +12,7 @@ impl Control {
     /// Gives lanes another view, if anything in it changed and this node may serve.
     pub(super) fn show(&mut self, now: Now, effects: &mut ControlEffects) {
         let served = self.asking.over;
-        if !self.may_serve(now, effects) || (served && !self.view_changed) {
+        if !self.may_serve(now) || (served && !self.view_changed) {
             return;
         }
         let Some(layouts) = &self.layouts else { return };

@@ -61,11 +61,6 @@ impl Runs {
         rows::put(batch, address::node_row(rows::RUNS), &body);
     }
 
-    /// Whether nothing has ever been acknowledged on this storage.
-    pub(super) fn is_first(&self) -> bool {
-        self.whole.is_empty() && self.given_up.is_empty()
-    }
-
     /// This process.
     pub(super) fn present(&self) -> Run {
         self.present

@@ -8,11 +8,11 @@
 //! a part of what it observes (decision 0403).
 
 use coterie_crdt::operation::{
-    Assigned, Expire, Operation, Reply, SetCondition, StringOperation, Upheld,
+    Assigned, Expire, OpError, Operation, Reply, SetCondition, StringOperation, Upheld,
 };
-use coterie_crdt::{Cells, Context, State};
+use coterie_crdt::{Cells, Context};
 use coterie_ring::NodeId;
-use coterie_wire::{ChangedDots, Outcome, QuorumCount};
+use coterie_wire::{Answered, ChangedDots, Outcome, QuorumCount};
 use smallvec::SmallVec;
 
 use super::evaluate::{self, Evaluated};
@@ -42,7 +42,11 @@ pub(super) enum Basis {
 pub(super) struct First {
     /// What it assigned.
     assigned: Assigned,
-    /// The dots of that.
+    /// What it answers.
+    replies: Vec<Result<Reply, OpError>>,
+    /// The dots that it was evaluated on.
+    seen: Context,
+    /// Its own, and those that it replaced.
     changed: ChangedDots,
     /// How many hold it, of those that are to.
     count: QuorumCount,
@@ -62,7 +66,7 @@ impl Basis {
         let Basis::Again(first) = self else { return outcome };
         let before = &first.changed;
         match outcome {
-            Outcome::Done(mut answered) if answered.replies.iter().all(Result::is_ok) => {
+            Outcome::Done(mut answered) if answered.replies == first.replies => {
                 answered.changed.observed.join(&before.observed);
                 Outcome::Done(answered)
             }
@@ -148,8 +152,8 @@ impl Writing {
     /// What has come of an assignment that too few have confirmed.
     fn first(&self, view: &View, plan: &Plan) -> Option<First> {
         let assigned = self.confirmation.as_ref()?.assigned;
-        let changed = self.answered.changed.clone();
-        Some(First { assigned, changed, count: self.count(view, plan) })
+        let Answered { replies, changed, seen, .. } = Answered::clone(&self.answered);
+        Some(First { assigned, replies, seen: seen.0, changed, count: self.count(view, plan) })
     }
 }
 
@@ -189,28 +193,27 @@ fn assigns(operation: &Operation) -> bool {
     *condition == SetCondition::Always && !get && *expire != Expire::Keep
 }
 
-/// What an assignment that was stored and not confirmed comes to, given what owners have shown by now: `cells`, with all of
-/// `shown` live anywhere. `None` where it is made again.
+/// What an assignment that was stored and not confirmed comes to where `cells` are what owners have shown by now, this node among
+/// them, which has seen `own`. `None` where it is made again.
 pub(super) fn uphold(
     shared: &mut Shared,
     about: &About,
-    cells: &State,
-    mut shown: Context,
+    own: &Context,
+    cells: &impl Cells,
     effects: &mut Effects,
 ) -> Option<Evaluated> {
     let Basis::Again(first) = &about.basis else { return None };
-    let before = &first.changed;
-    shown.join(&before.observed);
-    shown.extend(before.minted.iter().copied());
-    let seen = cells.root().map_or_else(Context::new, |root| root.context.clone());
-    let (next, mut mint) = evaluate::mint(shared, about, &seen, effects);
-    let Upheld { delta, removed } = first.assigned.uphold(&shown, cells, &mut mint)?;
-    let mut minted = before.minted.clone();
-    minted.extend(Some(next).filter(|dot| delta.context.contains(*dot)));
-    minted.sort_unstable();
+    let mut seen = first.seen.clone();
+    seen.extend(first.changed.minted.iter().copied());
+    let (next, mut mint) = evaluate::mint(shared, about, own, effects);
+    let Upheld { delta, removed } = first.assigned.uphold(&seen, cells, &mut mint)?;
+    // That of the removal is the last.
+    let removal = Some(next).filter(|dot| delta.context.contains(*dot));
+    let minted = first.changed.minted.iter().copied().chain(removal).collect();
     let epoch = shared.epoch(about.slice);
+    let seen = cells.root().map_or_else(Context::new, |root| root.context.clone());
     Some(Evaluated {
-        replies: vec![Ok(Reply::Done); about.request.operations.len()],
+        replies: first.replies.clone(),
         delta,
         changed: ChangedDots { minted, observed: removed, epoch },
         seen: (seen, epoch),

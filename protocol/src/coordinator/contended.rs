@@ -1,10 +1,10 @@
-//! Keys of which owners have just had different things: they are likely to again.
+//! Keys of which owners have just had different things, or did not say in time: they are likely to again.
 
 use std::time::Duration;
 
 use coterie_wire::Key;
 
-/// How long a key is taken for contended after owners had different things of it.
+/// How long a key is taken for contended after too few owners have confirmed an assignment.
 const CONTENDED_FOR: Duration = Duration::from_secs(1);
 
 /// How many keys are remembered, each in the place that a byte of its hash names: of two in one place, the later.
@@ -23,7 +23,7 @@ impl Default for Contended {
 }
 
 impl Contended {
-    /// Owners had different things of a key.
+    /// Too few have confirmed what was assigned to a key.
     pub(super) fn note(&mut self, key: &Key, now: Duration) {
         let hash = key.hash().0;
         self.places[place(hash)] = (hash, now + CONTENDED_FOR);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use coterie_crdt::Context;
 use coterie_crdt::operation::{KeyOperation, OpError, Operation};
 use coterie_ring::NodeId;
 use coterie_wire::peer::read::ReadAnswer;
@@ -231,15 +230,11 @@ impl Coordinator {
         }
         let about = &mut under_way.about;
         let mut joined = None;
-        let mut live = Context::new();
         let (mut shown, mut fallbacks) = (vec![shared.me], Vec::new());
         if let Phase::Gathering(gathering) = &under_way.phase {
             shown = gathering.shown_by(shared.me);
             fallbacks = gathering.shown_by_fallbacks();
             if let Own::Small(stored) = &mut own {
-                if matches!(about.basis, Basis::Again(_)) {
-                    live = gathering.live(&stored.state);
-                }
                 joined = gathering.joined(&stored.state);
                 if let Some(joined) = &joined {
                     repair::repair(shared, about, gathering, joined, stored, effects);
@@ -251,12 +246,15 @@ impl Coordinator {
             }
         }
         about.answers.saw(&own);
-        if let Some(state) = own.small()
-            && let Some(upheld) = confirm::uphold(shared, about, state, live, effects)
-        {
+        let context = own.context();
+        let upheld = match (&joined, own.small()) {
+            (Some(joined), _) => confirm::uphold(shared, about, &context, joined, effects),
+            (None, Some(own)) => confirm::uphold(shared, about, &context, own, effects),
+            (None, None) => None,
+        };
+        if let Some(upheld) = upheld {
             return self.commit(shared, under_way, own, upheld, effects);
         }
-        let context = own.context();
         let evaluated = match (&joined, &own) {
             (Some(joined), _) => evaluate::evaluate(shared, about, &context, joined, effects),
             (None, Own::Small(stored)) => {

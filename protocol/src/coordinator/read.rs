@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coterie_crdt::{Cells, Context, Footprint, Partial, State};
+use coterie_crdt::{Footprint, Partial, State};
 use coterie_ring::NodeId;
 use coterie_ring::moves::OwnerSet;
 use coterie_wire::peer::read::{Digests, Read, ReadAnswer};
@@ -368,21 +368,6 @@ impl Gathering {
             }
         }
         joined
-    }
-
-    /// The dots of a string that are live anywhere, this node included.
-    pub(super) fn live(&self, own: &State) -> Context {
-        let shown = self.asked.iter().filter_map(|asked| match &asked.said {
-            Said::State(partial) => partial.root(),
-            Said::Nothing
-            | Said::Late
-            | Said::Same
-            | Said::Synchronising
-            | Said::Synchronised
-            | Said::Refused => None,
-        });
-        let cells = shown.chain(own.root()).flat_map(|root| [&root.register, &root.expiry]);
-        cells.flat_map(|cell| cell.dots()).map(|(dot, _)| *dot).collect()
     }
 
     /// Who has shown what it has, this node included.

@@ -69,7 +69,7 @@ impl Recorder {
             Told::Unknown { changed, .. } => {
                 let known = !changed.minted.is_empty();
                 let observed = known.then(|| dots(&changed.observed));
-                Outcome::Unknown { dot: minted(changed), observed }
+                Outcome::Unknown { dot: only_minted(changed), observed }
             }
             Told::Done(answered) => match answer(action, answered.replies.first()) {
                 // What failed changed nothing.
@@ -77,7 +77,7 @@ impl Recorder {
                 Some(answer) => Outcome::Done {
                     returned,
                     answer,
-                    dot: minted(&answered.changed),
+                    dot: minted(action, &answered.changed),
                     observed: Some(dots(&answered.changed.observed)),
                 },
             },
@@ -103,6 +103,7 @@ impl Recorder {
             bucket: bucket(asked.bucket),
             key: name(asked.key.name()),
             level: asked.level(),
+            observes: asked.observes(),
             invoked: pending.invoked,
             action: asked.action.clone().expect("only such operations are recorded"),
             outcome,
@@ -116,7 +117,15 @@ pub(crate) fn dot(minted: Minted) -> Dot {
     Dot(u128::from(minted.actor.0) << 64 | u128::from(minted.sequence))
 }
 
-fn minted(changed: &ChangedDots) -> Option<Dot> {
+/// The dot of what was done. What an assignment removed may have one of its own, after that of the value.
+fn minted(action: &Action, changed: &ChangedDots) -> Option<Dot> {
+    match (action, &changed.minted[..]) {
+        (Action::Assign { .. }, [value, _]) => Some(dot(*value)),
+        _ => only_minted(changed),
+    }
+}
+
+fn only_minted(changed: &ChangedDots) -> Option<Dot> {
     match changed.minted[..] {
         [one] => Some(dot(one)),
         _ => None,

@@ -30,7 +30,7 @@ impl QuorumCount {
 /// The dots that a request minted and dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedDots {
-    /// Minted, ascending.
+    /// Minted. Of what is done, the dot of a value that was assigned comes before that of what was removed with it.
     pub minted: Vec<Dot>,
     /// Observed, and so dropped or replaced.
     pub observed: Context,
