@@ -190,11 +190,13 @@ impl Asked {
         Asked { bucket, key, action: Some(action), operation, write: level, read: level }
     }
 
-    /// The level at which a write sees what there is, in the words of the checkers.
+    /// The level at which a write sees what there is, in the words of the checkers. One at `any` may be coordinated by a node that
+    /// sees none of it.
     #[must_use]
     pub fn observes(&self) -> Option<coterie_check::Level> {
         let reads = matches!(self.action, Some(Action::Read(_)));
-        self.read.filter(|_| !reads).map(super::level)
+        let sees = !reads && self.write != Some(Level::Any);
+        self.read.filter(|_| sees).map(super::level)
     }
 
     /// The level of what it does, in the words of the checkers.
